@@ -10,7 +10,7 @@ import {
 import type { CommandHandler } from '../config/process/commands.ts'
 import { keepHeapSmall } from '../config/process/heap.ts'
 import { serveHttp } from '../config/process/http-server.ts'
-import { untilSignal } from '../config/process/lifetime.ts'
+import { HANGUP_IGNORED, untilSignal } from '../config/process/lifetime.ts'
 import { createLog, type Log } from '../config/process/log.ts'
 import { damageAlarms, setAsideFilesOf } from '../gateway/store/file/damaged-files.ts'
 import { type Inbox, openInbox } from '../gateway/store/inbox.ts'
@@ -63,9 +63,9 @@ await runCommand(program)
 
 async function run(config: Config): Promise<void> {
   const { bridge, kafka, inbox: inboxOptions, outbox } = config
-  const log = createLog('bridge', config.log.level)
+  const log = createLog('bridge', config.log, process.env)
   const ending = new AbortController()
-  const stopped = untilSignal(STOP_MS)
+  const stopped = untilSignal(STOP_MS, () => log.warn(HANGUP_IGNORED))
   const flows = createFlows(
     { firstMs: bridge.backoffFirstMs, maxMs: bridge.backoffMaxMs, stableMs: bridge.stableMs },
     (name, flow) =>

@@ -9,6 +9,7 @@ import {
   filePath,
   flag,
   host,
+  hostNames,
   kafkaTopic,
   laneName,
   location,
@@ -24,7 +25,13 @@ import {
 import { windowSizeTable } from './window-size-table.ts'
 
 const listener = (defaultPort: number) =>
-  z.strictObject({ host: host.default('127.0.0.1'), port: port.default(defaultPort) }).prefault({})
+  z
+    .strictObject({
+      host: host.default('127.0.0.1'),
+      port: port.default(defaultPort),
+      hostNames: hostNames.default([]),
+    })
+    .prefault({})
 
 const route = z
   .strictObject({
@@ -52,9 +59,13 @@ const gateway = z.strictObject({
       host: host.default('127.0.0.1'),
       port: port.default(1883),
       allowAnonymous: flag.default(false),
-      connectionsMax: count(1, 1_000_000).default(10_000),
+      connectionsMax: count(1, 1_000_000).default(1000),
       connectTimeoutMs: ms(100, 600_000).default(10_000),
       drainTimeoutMs: ms(1, 60_000).default(5000),
+      packetTimeoutMs: ms(100, 3_600_000).default(60_000),
+      idleMaxMs: ms(100, 31_536_000_000).default(90_000_000),
+      tcpKeepaliveMs: ms(1000, 86_400_000).default(60_000),
+      faultDelayMaxMs: ms(0, 600_000).default(20_000),
       packetMaxBytes: bytes(128, 268_435_455).default(262_144),
       inFlightMaxBytes: bytes(4096, 1_073_741_824).default(16_777_216),
       pauseMaxMs: ms(1, 60_000).default(2000),
@@ -240,6 +251,7 @@ const consumers = z.strictObject({
 
 const log = z.strictObject({
   level: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
+  format: choice('auto', 'text', 'json').default('auto'),
 })
 
 /** Every key with its limits and its default; sluice.yaml explains each key. */

@@ -47,6 +47,14 @@ export const host = text(
   'Write an address to listen on, such as 127.0.0.1 or 0.0.0.0, without port or brackets',
 )
 
+/** Names under which a browser or a scraper reaches an HTTP page. */
+export const hostNames = z
+  .array(
+    text(isHost, 'is not a host name', 'Write a host name such as edge-7.example, without port'),
+  )
+  .max(100)
+  .register(cures, { cure: 'Write a list of at most 100 host names' })
+
 /** An id that is safe in file names, topics and logs. */
 export const safeName = text(
   value => /^[\w.-]{1,64}$/.test(value),

@@ -8,7 +8,7 @@ import {
 } from '../config/process/command-line.ts'
 import { keepHeapSmall } from '../config/process/heap.ts'
 import { type HttpOptions, serveHttp } from '../config/process/http-server.ts'
-import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
+import { CannotStart, HANGUP_IGNORED, untilSignal } from '../config/process/lifetime.ts'
 import { createLog, type Log } from '../config/process/log.ts'
 import { startClock } from './clock.ts'
 import { deadLetterCommands } from './http/dead-letter-commands.ts'
@@ -23,7 +23,8 @@ import {
 } from './http/status.ts'
 import { startWriter, unreleasedBounds, type Writer, type WriterOptions } from './ingest/writer.ts'
 import { silentText } from './ingest/writer-channel.ts'
-import { type BoundReports, createBoundReports } from './mqtt/bound-reports.ts'
+import { type BoundReports, createBoundReports } from './mqtt/bounds/bound-reports.ts'
+import { type ConnectionFaults, createConnectionFaults } from './mqtt/bounds/connection-faults.ts'
 import { type Broker, type BrokerOptions, startBroker } from './mqtt/broker.ts'
 import { startSchedule } from './schedule.ts'
 import { damageAlarms, lastSetAsideMs } from './store/file/damaged-files.ts'
@@ -34,7 +35,7 @@ const QOS2_FORGOTTEN =
   'event. See ./sluice qos2 list'
 
 /** The parts through which the gateway reports: its log, its metrics and the bounds reached. */
-type Reporting = { log: Log; metrics: Metrics; bounds: BoundReports }
+type Reporting = { log: Log; metrics: Metrics; bounds: BoundReports; faults: ConnectionFaults }
 
 const program = createProgram(
   'sluice gateway',
@@ -49,23 +50,25 @@ withConfig(program, process.env).action(async ({ config: file }) => {
 await runCommand(program)
 
 async function run(config: Config): Promise<void> {
-  const log = createLog('gateway', config.log.level)
-  const stopped = untilSignal(STOP_MS)
+  const log = createLog('gateway', config.log, process.env)
+  const stopped = untilSignal(STOP_MS, () => log.warn(HANGUP_IGNORED))
   try {
     await using stack = new AsyncDisposableStack()
     const metrics = createMetrics()
     const logBound = (fields: object, text: string) => log.warn(fields, text)
     const bounds = createBoundReports(logBound, metrics.recordBound)
-    const reporting = { log, metrics, bounds }
     const clock = stack.adopt(await startClock(config.gateway.clock), clock => clock.close())
+    const logFault = (fields: object, text: string) => log.warn(fields, text)
+    const faults = createConnectionFaults(config.gateway.mqtt.faultDelayMaxMs, logFault)
+    const reporting = { log, metrics, bounds, faults }
     let broker: Broker | null = null
     const connectedClients = () => broker?.clientIds ?? []
     const live = { clock: clock.now, connectedClients }
     const writer = stack.use(await startWriter({ ...writerOptions(config, reporting), ...live }))
     if (writer.recovery) log.error(writer.recovery, 'the outbox was damaged and is salvaged')
     stack.use(startSchedule(config.outbox.pruneSchedule, writer.prune))
-    broker = stack.use(await startBroker(brokerOptions(config, log, metrics, writer)))
-    const parts = { writer, broker, metrics, bounds, clock }
+    broker = stack.use(await startBroker(brokerOptions(config, reporting, writer)))
+    const parts = { writer, broker, metrics, bounds, faults, clock }
     metrics.addMeasured(() => measuredValues(parts))
     stack.use(await serveHttp(httpOptions(config, parts)))
     logStarted(config, log, writer)
@@ -117,13 +120,15 @@ function writerOptions(
 
 function brokerOptions(
   { gateway }: Config,
-  log: Log,
-  metrics: Metrics,
+  { log, metrics, bounds, faults }: Reporting,
   writer: Writer,
 ): BrokerOptions {
   return {
     accept: writer.accept,
     limits: gateway.mqtt,
+    boundReports: bounds,
+    faults,
+    onError: error => log.error({ reason: error.message }, 'the MQTT broker reports an error'),
     onRefused: metrics.recordRefused,
     onAcknowledged: metrics.recordAcknowledged,
     onConnectionBroken: (client, reason) => {
@@ -134,7 +139,7 @@ function brokerOptions(
 }
 
 function httpOptions({ gateway }: Config, parts: GatewayParts): HttpOptions {
-  const { writer, broker, metrics, bounds, clock } = parts
+  const { writer, broker, metrics, bounds, faults, clock } = parts
   return {
     ...gateway.http,
     key: 'gateway.http',
@@ -145,6 +150,7 @@ function httpOptions({ gateway }: Config, parts: GatewayParts): HttpOptions {
       ...writerAlarms(writer),
       ...bounds.alarms(),
       ...clock.alarms(),
+      ...faults.alarms(),
     ],
     details: () => ({ clock: clock.status() }),
     metrics: metrics.text,
@@ -154,12 +160,14 @@ function httpOptions({ gateway }: Config, parts: GatewayParts): HttpOptions {
   }
 }
 
-function measuredValues({ writer, broker }: GatewayParts): MeasuredValues {
+function measuredValues({ writer, broker, faults }: GatewayParts): MeasuredValues {
   return {
     ...writer.status,
     wear: writer.wear(),
     setAsideAtMs: lastSetAsideMs(writer.status.setAsideFiles),
     connections: broker.connections,
+    inFlightBytes: broker.pressureBytes,
+    clientsInLoop: faults.loops(),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import type { Config } from '../../config/config.ts'
+import type { ServedNames } from '../../config/process/host-check.ts'
 import type { createLog } from '../../config/process/log.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import { createAnalytics } from './analytics/analytics.ts'
@@ -29,7 +30,7 @@ export type ConsumerContext = {
 
 export type OpenedConsumer = {
   /** The address of the HTTP pages, and the configuration key of that address. */
-  http: { host: string; port: number }
+  http: ServedNames & { port: number }
   key: string
   /** Answers HTTP requests for all pages except the standard pages. */
   handleRequest?: RequestListener

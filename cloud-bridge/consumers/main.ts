@@ -11,7 +11,7 @@ import {
   timeArgument,
   withConfig,
 } from '../../config/process/command-line.ts'
-import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
+import { CannotStart, HANGUP_IGNORED, untilSignal } from '../../config/process/lifetime.ts'
 import { createLog } from '../../config/process/log.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
 import { analytics, archive, type ConsumerDefinition, handlerDefinition } from './catalogue.ts'
@@ -52,9 +52,9 @@ withConfig(program, process.env)
 await runCommand(program, { exits: true })
 
 async function run(name: string, config: Config, options: Options): Promise<void> {
-  const log = createLog(name, config.log.level)
+  const log = createLog(name, config.log, process.env)
   const ending = new AbortController()
-  untilSignal(STOP_MS).then(signal => {
+  untilSignal(STOP_MS, () => log.warn(HANGUP_IGNORED)).then(signal => {
     log.info({ signal }, 'stopping')
     ending.abort()
   })

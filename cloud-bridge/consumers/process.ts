@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import type { Config } from '../../config/config.ts'
+import type { ServedNames } from '../../config/process/host-check.ts'
 import { serveHttp } from '../../config/process/http-server.ts'
 import type { createLog } from '../../config/process/log.ts'
 import type { KafkaClient } from '../kafka/client.ts'
@@ -105,7 +106,7 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
       })
     },
     /** Serves the HTTP pages of the process. `fallback` answers every other request. */
-    serve: (http: { host: string; port: number }, key: string, fallback?: RequestListener) =>
+    serve: (http: ServedNames & { port: number }, key: string, fallback?: RequestListener) =>
       serveHttp({
         onListening: address => log.info(address, 'HTTP pages'),
         alarms: unusable.alarms,

@@ -45,7 +45,7 @@ export function createChecks(config: Config): Check[] {
     gatewayIdCheck({ gateway, outbox }),
     ...storeChecks({ outbox, inbox }),
     clockCheck(gateway.clock),
-    ...listenerChecks({ gateway, bridge }),
+    ...listenerChecks({ gateway, bridge, outbox, inbox }),
     ...certificateChecks({ kafka, registry }),
     ...kafkaChecks(kafka, createClient, checkTopics),
     ...registryChecks(withShortTimeout(registry), { inboxFile: inbox.file, topics: kafka.topics }),

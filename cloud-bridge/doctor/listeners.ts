@@ -1,27 +1,43 @@
 import { createServer } from 'node:net'
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
+import { findLockHolder, type LockHolder } from '../../gateway/store/file/lock.ts'
 import { type Check, type Finding, fault, ok, warning } from './finding.ts'
 
 const RESPONSE_WITHIN_MS = 2000
+/** The doctor cannot know whose process it is, so it never advises to end the process. */
+const TAKEN_CURE =
+  "It does not write this configuration's files. See which process it is (ss -ltnp), and choose " +
+  'another port, or give the doctor the --config of that process'
 type Address = { host: string; port: number }
 /** What a running gateway or bridge reports on /state and /health. */
 type ProcessReport = { part: string; pid: number; reasons: string[]; alarms: string[] }
 
+type Part = 'gateway' | 'bridge'
+
 /**
  * Whether gateway and bridge run, and their reasons and alarms; if one does not run, whether its
- * ports are free.
+ * ports are free. The lock of the part's file says whether the part runs: a part that starts,
+ * recovers its file or is overloaded may not answer, and must not be taken for a foreign process.
  */
-export function listenerChecks({ gateway, bridge }: Pick<Config, 'gateway' | 'bridge'>): Check[] {
+export function listenerChecks({
+  gateway,
+  bridge,
+  outbox,
+  inbox,
+}: Pick<Config, 'gateway' | 'bridge' | 'outbox' | 'inbox'>): Check[] {
   const checkOf = (
-    part: 'gateway' | 'bridge',
+    part: Part,
+    file: string,
     http: Address,
     others: [string, Address][],
   ): Check => ({
     subject: part,
     async run() {
+      const holder = holderOf(file)
       const report = await fetchReport(http)
       if (report?.part === part) return reportFindings(part, report)
+      if (holder) return [silentFinding(part, file, http, holder)]
       const listeners: [string, Address][] = [[`${part}.http`, http], ...others]
       const checked = listeners.map(([key, address]) => listenFindings(key, address))
       const faults = (await Promise.all(checked)).flat()
@@ -29,8 +45,8 @@ export function listenerChecks({ gateway, bridge }: Pick<Config, 'gateway' | 'br
     },
   })
   return [
-    checkOf('gateway', gateway.http, [['gateway.mqtt', gateway.mqtt]]),
-    checkOf('bridge', bridge.http, []),
+    checkOf('gateway', outbox.file, gateway.http, [['gateway.mqtt', gateway.mqtt]]),
+    checkOf('bridge', inbox.file, bridge.http, []),
   ]
 }
 
@@ -45,6 +61,24 @@ function reportFindings(part: string, { pid, reasons, alarms }: ProcessReport): 
   ]
 }
 
+/** The process that writes the file now; null when none does, or when the lock is not readable. */
+function holderOf(file: string): LockHolder | null {
+  try {
+    return findLockHolder(`${file}.lock`)
+  } catch {
+    return null
+  }
+}
+
+/** The finding about a part that holds the lock of its file and does not answer. */
+function silentFinding(part: Part, file: string, http: Address, { pid }: LockHolder): Finding {
+  const holder = pid === null ? 'a process' : `process ${pid}`
+  const silence = `does not answer at ${http.host}:${http.port} (${part}.http)`
+  const reasons = 'It may be starting, recovering the file, or overloaded, or have another address'
+  const cure = `${reasons}. Let it run: see its log, and run the doctor again`
+  return warning(part, `${holder} runs with ${file}, but ${silence}`, cure)
+}
+
 /** Why the process could not listen at the address; empty when the address is free. */
 async function listenFindings(key: string, { host, port }: Address): Promise<Finding[]> {
   const server = createServer()
@@ -53,8 +87,9 @@ async function listenFindings(key: string, { host, port }: Address): Promise<Fin
     await new Promise(resolve => server.close(resolve))
     return []
   } catch (error) {
-    const [value = '', ...cure] = (error as Error).message.slice(`${key} = `.length).split('. ')
-    return [fault(key, value, cure.join('. '))]
+    const { message, cause } = error as Error & { cause?: { code?: string } }
+    const [value = '', ...cure] = message.slice(`${key} = `.length).split('. ')
+    return [fault(key, value, cause?.code === 'EADDRINUSE' ? TAKEN_CURE : cure.join('. '))]
   }
 }
 

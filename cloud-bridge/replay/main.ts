@@ -5,6 +5,7 @@ import {
   requireConfig,
   runCommand,
   timeArgument,
+  toOption,
   withConfig,
 } from '../../config/process/command-line.ts'
 import { sendCommand } from '../../config/process/command-request.ts'
@@ -41,7 +42,7 @@ withConfig(program, env)
     'received at this time or later: 2026-05-01T08:00:00Z, -2h, -7d',
     parseTime,
   )
-  .option('--to <time>', 'received before this time', parseTime, nowMs)
+  .addOption(toOption('received before this time', nowMs))
   .option('--zone <name>', 'only events of this zone')
   .option('--archive <dir>', 'send the events that the consumer `archive` stored there')
   .option('--topic <name>', 'with --archive: send to this topic')

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config.ts'
 import { type ExitCode, exitCodes, exitStatusOf } from './exit-codes.ts'
 import { CannotStart } from './lifetime.ts'
@@ -68,7 +68,9 @@ export async function runCommand(
 
 /** Ends the process when its output cannot be written, except when nobody reads the output. */
 function exitUnlessClosed({ code, message }: NodeJS.ErrnoException): void {
-  if (code !== 'EPIPE') exitWith(`the output cannot be written: ${message}`, 'ERR_FAILED')
+  // EIO is the error of a closed terminal.
+  if (code !== 'EPIPE' && code !== 'EIO')
+    exitWith(`the output cannot be written: ${message}`, 'ERR_FAILED')
 }
 
 /**
@@ -97,6 +99,10 @@ export const timeArgument =
       alternative ? `${parsed.reason}; or ${alternative.word}.` : parsed.reason,
     )
   }
+
+/** Creates an option `--to` whose default is now. The help shows the word, not a number of ms. */
+export const toOption = (description: string, nowMs: number): Option =>
+  new Option('--to <time>', description).argParser(timeArgument(nowMs)).default(nowMs, 'now')
 
 /** Parses the value of an option as a whole number of at most 9 digits. */
 export function countArgument(text: string): number {

@@ -1,12 +1,12 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type CommandHandler, handleCommand } from './commands.ts'
+import { createHostCheck, type ServedNames } from './host-check.ts'
 import { listen } from './listener.ts'
 
 export type HttpOptions = {
   /** The configuration key of host and port, which error messages name. */
   key: string
-  host: string
   port: number
   /** Returns why the process cannot do its work now; empty when the process is ready. */
   notReadyReasons: () => string[]
@@ -26,12 +26,12 @@ export type HttpOptions = {
   fallback?: RequestListener
   /** Called with the address on which the server listens, with the port that port 0 became. */
   onListening?: (address: { host: string; port: number }) => void
-}
+} & ServedNames
 
 /**
  * Serves /health (the process runs), /ready (200, or 503 with the reasons), /metrics (Prometheus
- * text exposition 0.0.4), /state (JSON) and the commands. Resolves when the server listens; rejects
- * with CannotStart.
+ * text exposition 0.0.4), /state (JSON) and the commands. Refuses requests under another name with
+ * status 421 (see createHostCheck). Resolves when the server listens; rejects with CannotStart.
  */
 export async function serveHttp(options: HttpOptions) {
   const {
@@ -69,7 +69,10 @@ export async function serveHttp(options: HttpOptions) {
     '/metrics': () => ({ status: 200, type: 'text/plain; version=0.0.4', body: metrics() }),
     '/state': () => json(state()),
   }
+  const hostFault = createHostCheck(at, key)
   const server = createServer(async (request, response) => {
+    const fault = hostFault(request.headers.host)
+    if (fault !== null) return void response.writeHead(421).end(`${fault}\n`)
     const path = request.url?.split('?')[0] ?? ''
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined
     const command = Object.hasOwn(commands, path) ? commands[path] : undefined

@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty'
 import { type ExitCode, exitStatusOf } from './exit-codes.ts'
 
 /**
@@ -7,11 +8,13 @@ import { type ExitCode, exitStatusOf } from './exit-codes.ts'
 const ECHO_MS = 500
 
 /**
- * Resolves with the name of the first stop signal (SIGINT, SIGTERM or SIGHUP). From then on the
- * process has `deadlineMs` to stop in order; after that it exits with ERR_FAILED. A second signal
- * ends the process at once with ERR_INTERRUPTED.
+ * Resolves with the name of the first stop signal (SIGINT or SIGTERM). From then on the process has
+ * `deadlineMs` to stop in order; after that it exits with ERR_FAILED. A second signal ends the
+ * process at once with ERR_INTERRUPTED. SIGHUP only calls `onHangup`: many daemons read their
+ * configuration again at SIGHUP, and a closed terminal sends SIGHUP too, so it must not end a
+ * service.
  */
-export function untilSignal(deadlineMs: number): Promise<string> {
+export function untilSignal(deadlineMs: number, onHangup: () => void): Promise<string> {
   return new Promise(resolve => {
     let firstSignalMs: number | null = null
     const onSignal = (signal: string) => {
@@ -23,14 +26,29 @@ export function untilSignal(deadlineMs: number): Promise<string> {
         process.exit(exitStatusOf('ERR_INTERRUPTED'))
       }
     }
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, onSignal)
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, onSignal)
+    process.on('SIGHUP', onHangup)
   })
 }
 
-/** A signal that aborts at the first stop signal; see untilSignal. */
+/** What a service reports when it ignores a SIGHUP. */
+export const HANGUP_IGNORED =
+  'SIGHUP is ignored: SIGTERM stops this process, and a restart reads a changed configuration'
+
+/**
+ * For commands: a signal that aborts at the first stop signal; see untilSignal. The end of the
+ * command's terminal stops the command as well. Without a terminal, SIGHUP is reported on standard
+ * error and ignored.
+ */
 export function stopSignal(deadlineMs: number): AbortSignal {
   const stopping = new AbortController()
-  untilSignal(deadlineMs).then(() => stopping.abort())
+  // Asked now, because a closed terminal is no terminal any more.
+  const hasTerminal = isatty(0) || isatty(1)
+  const onHangup = () => {
+    if (hasTerminal) stopping.abort()
+    else process.stderr.write(`${HANGUP_IGNORED}\n`)
+  }
+  untilSignal(deadlineMs, onHangup).then(() => stopping.abort())
   return stopping.signal
 }
 

@@ -2,7 +2,8 @@ import type { Server } from 'node:net'
 import { CannotStart } from './lifetime.ts'
 
 const CURES: Record<string, string> = {
-  EADDRINUSE: 'another process listens there. Stop that process, or choose another port',
+  EADDRINUSE:
+    'another process listens there. See which one it is (ss -ltnp), or choose another port',
   EADDRNOTAVAIL: 'this machine does not have that address. Choose an address of this machine',
   EACCES: 'this user may not listen there. Choose a port above 1023',
 }

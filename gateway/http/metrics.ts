@@ -15,6 +15,10 @@ export type MeasuredValues = {
   qos2Unreleased: number
   /** How many messages had each kind of strange time, since the start. */
   timeProblems: Partial<Record<string, number>>
+  /** Bytes of messages that wait for the disk, and declared bytes of unfinished packets. */
+  inFlightBytes: number
+  /** Clients that reconnect into the same fault again and again. */
+  clientsInLoop: number
   /**
    * When the newest damaged outbox file that still exists was set aside, in ms since 1970; 0 when
    * there is none.
@@ -102,6 +106,16 @@ function gaugeFactory(registers: Registry[]) {
 function addGauges(registers: Registry[], measure: () => MeasuredValues): void {
   const gauge = gaugeFactory(registers)
   gauge('sluice_connections', 'Devices connected', () => measure().connections)
+  gauge(
+    'sluice_in_flight_bytes',
+    'Bytes of messages that wait for the disk, and declared bytes of unfinished packets',
+    () => measure().inFlightBytes,
+  )
+  gauge(
+    'sluice_clients_in_fault_loop',
+    'Clients that reconnect into the same fault again and again',
+    () => measure().clientsInLoop,
+  )
   gauge(
     'sluice_unreleased_messages',
     'QoS 2 messages stored and not yet released by PUBREL',

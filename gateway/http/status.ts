@@ -2,7 +2,8 @@ import type { GatewayState } from '../../config/process/gateway-state.ts'
 import type { Clock } from '../clock.ts'
 import type { Writer } from '../ingest/writer.ts'
 import { silentText } from '../ingest/writer-channel.ts'
-import type { BoundReports } from '../mqtt/bound-reports.ts'
+import type { BoundReports } from '../mqtt/bounds/bound-reports.ts'
+import type { ConnectionFaults } from '../mqtt/bounds/connection-faults.ts'
 import type { Broker } from '../mqtt/broker.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -12,6 +13,7 @@ export type GatewayParts = {
   metrics: Metrics
   bounds: BoundReports
   clock: Clock
+  faults: ConnectionFaults
 }
 
 /** Returns the reasons why the gateway accepts no messages now; empty when it accepts messages. */

@@ -5,6 +5,7 @@ import {
   requireConfig,
   runCommand,
   timeArgument,
+  toOption,
   withConfig,
 } from '../../config/process/command-line.ts'
 import { CannotStart, stopSignal } from '../../config/process/lifetime.ts'
@@ -27,7 +28,9 @@ const program = createProgram(
   'sluice',
   'Shows what is stored in the outbox, also while the gateway runs.',
 )
-const parseTime = timeArgument(Date.now())
+/** Relative times of --from and --to refer to the same moment. */
+const nowMs = Date.now()
+const parseTime = timeArgument(nowMs)
 const terminal = createTerminal(process.stdout, process.stderr)
 
 withConfig(program.command('tail'), env)
@@ -49,7 +52,7 @@ withConfig(program.command('export'), env)
     'received then or later: 2026-05-01T08:00:00Z, -2h, -7d',
     parseTime,
   )
-  .option('--to <time>', 'received before then', parseTime, Date.now())
+  .addOption(toOption('received before then', nowMs))
   .option('--zone <name>', 'only events of this zone')
   .addOption(
     new Option('--format <name>', 'JSON lines, or an Avro object container file')

@@ -1,7 +1,10 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { Aedes, Client, PublishPacket } from 'aedes'
 import type { PacketHeader } from './packet-rules.ts'
+
+export type { Aedes, Client } from 'aedes'
 
 // This file contains every use of an undocumented member of aedes. Each use has a test in
 // test/gateway/mqtt/aedes-internals.test.ts, which fails when an upgrade of aedes changes the
@@ -14,19 +17,32 @@ import type { PacketHeader } from './packet-rules.ts'
  */
 type Parser = {
   packet: PacketHeader
-  _list: { length: number; slice(start: number, end: number): Buffer }
+  _list: {
+    length: number
+    _bufs: Buffer[]
+    slice(start: number, end: number): Buffer
+    consume(bytes: number): void
+    append(bytes: Buffer): void
+  }
+  prependListener(event: 'packet', listener: () => void): void
   parse(bytes: Buffer): number
   _parseLength(): boolean
   _parsePayload(): boolean
   _emitError(error: Error): unknown
 }
-const parserMethods = ['parse', '_parseLength', '_parsePayload', '_emitError'] as const
+const parserMethods = [
+  'parse',
+  'prependListener',
+  '_parseLength',
+  '_parsePayload',
+  '_emitError',
+] as const
 
 function parserOf(client: { _parser?: unknown }): Parser {
   const parser = client._parser as Parser | undefined
   const missing = parserMethods.filter(name => typeof parser?.[name] !== 'function')
-  if (!parser?._list || missing.length > 0) {
-    const names = ['_list', ...missing].join(', ')
+  if (!parser?._list?._bufs || missing.length > 0) {
+    const names = ['_list._bufs', ...missing].join(', ')
     throw new Error(`the parser of this aedes version lacks ${names}: packets cannot be checked`)
   }
   return parser
@@ -66,6 +82,48 @@ export function checkPacketBodies(
     const length = packet.cmd === 'publish' ? Math.min(packet.length, maxBytes) : packet.length
     if (!passes(parser, faultOf(packet, list.slice(0, length)))) return false
     return parsePayload.call(parser)
+  }
+}
+
+/** What `observePackets` reports of a connection. */
+export type PacketObserver = {
+  /** The fixed header of a packet is read; the packet declares `length` further bytes. */
+  onHeader(length: number): void
+  /** A packet is complete. */
+  onPacket(): void
+  /** All bytes that were read are parsed. */
+  onParsed(): void
+}
+
+/**
+ * The parser keeps each part of an unfinished packet as it was read. Many tiny parts need far more
+ * memory than their bytes, so they are joined when there are more than this.
+ */
+const PARTS_MAX = 256
+
+/**
+ * Reports the packets of a connection while they arrive. To be called after `checkPacketHeaders`,
+ * so that a packet with a fault is not reported.
+ */
+export function observePackets(client: { _parser?: unknown }, observer: PacketObserver): void {
+  const parser = parserOf(client)
+  const { parse, _parseLength: parseLength } = parser
+  parser._parseLength = () => {
+    const isRead = parseLength.call(parser)
+    if (isRead) observer.onHeader(parser.packet.length)
+    return isRead
+  }
+  parser.prependListener('packet', observer.onPacket)
+  parser.parse = bytes => {
+    const rest = parse.call(parser, bytes)
+    const list = parser._list
+    if (list._bufs.length > PARTS_MAX) {
+      const joined = Buffer.from(list.slice(0, list.length))
+      list.consume(list.length)
+      list.append(joined)
+    }
+    observer.onParsed()
+    return rest
   }
 }
 
@@ -139,6 +197,13 @@ export function filterForwarding(
   }) as Aedes['publish']
 }
 
+/** The connected clients of aedes; `will` is the will that is published when a client fails. */
+export function connectedClients(aedes: Aedes): (Client & { will: unknown })[] {
+  const { clients } = aedes as unknown as { clients?: Record<string, Client & { will: unknown }> }
+  if (clients === undefined) throw new Error('this version of aedes has no table of its clients')
+  return Object.values(clients)
+}
+
 /** A client as aedes passes it to its persistence; `id` is null before CONNECT. */
 export type SessionClient = { id: string | null; conn: { destroy(): unknown } }
 export type SessionPacket = { cmd?: string; messageId?: number }
@@ -150,6 +215,8 @@ export type Sessions = {
   incomingDelPacket(client: SessionClient, packet: SessionPacket): Promise<void>
   /** Called at CONNECT with a clean session, and after connections that never sent a CONNECT. */
   cleanIncoming(client: SessionClient): Promise<void>
+  /** Called every four minutes: the wills of brokers that aedes takes for dead. */
+  streamWill(brokers?: object): Readable
 }
 
 /** Creates the in-memory persistence that aedes uses by default. */

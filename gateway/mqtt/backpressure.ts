@@ -1,16 +1,12 @@
-import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pauseReads, resumeReads } from './aedes-internals.ts'
-
-/**
- * One connection and its bytes in flight: bytes that the gateway has read and whose messages have
- * no fate yet.
- */
-export type MqttConnection = { socket: Socket; inFlightBytes: number; keepAlive(): void }
+import type { MqttConnection } from './bounds/mqtt-connection.ts'
+import { createReadGate } from './bounds/read-gate.ts'
 
 export type BackpressureOptions = {
   inFlightMaxBytes: number
   pauseMaxMs: number
+  /** The declared bytes of unfinished packets; up to half of the limit they count as in flight. */
+  unfinishedBytes(): number
   /** Closes a connection without an acknowledgement, because the writer was too slow. */
   closeConnection(connection: MqttConnection): void
 }
@@ -29,19 +25,20 @@ const MESSAGE_BYTES = 1024
 export function createBackpressure({
   inFlightMaxBytes,
   pauseMaxMs,
+  unfinishedBytes,
   closeConnection,
 }: BackpressureOptions) {
   const connections = new Set<MqttConnection>()
-  /** Connections with data that a pause left unread. */
-  const unread = new Set<MqttConnection>()
-  let bytes = 0
+  let inFlightBytes = 0
+  // Unfinished packets alone must not stop reading, because then they could never be finished.
+  const pressureBytes = () => inFlightBytes + Math.min(unfinishedBytes(), inFlightMaxBytes / 2)
   let pause: { closeTimer?: NodeJS.Timeout; refreshTimer: NodeJS.Timeout } | null = null
   let isDraining = false
 
+  const { add: addToGate, ...gate } = createReadGate(() => pause !== null)
+
   const startPause = (closeTimer?: NodeJS.Timeout) => {
-    const refreshTimer = setInterval(() => {
-      for (const connection of unread) connection.keepAlive()
-    }, REFRESH_MS)
+    const refreshTimer = setInterval(gate.keepAlive, REFRESH_MS)
     pause = closeTimer ? { closeTimer, refreshTimer } : { refreshTimer }
   }
   const resume = () => {
@@ -49,15 +46,10 @@ export function createBackpressure({
     clearTimeout(pause.closeTimer)
     clearInterval(pause.refreshTimer)
     pause = null
-    const resumed = [...unread]
-    unread.clear()
-    for (const connection of resumed) {
-      connection.keepAlive()
-      resumeReads(connection.socket)
-    }
+    gate.resume()
   }
   const closeLargest = () => {
-    let excess = bytes - inFlightMaxBytes / 2
+    let excess = pressureBytes() - inFlightMaxBytes / 2
     const largestFirst = [...connections].sort((a, b) => b.inFlightBytes - a.inFlightBytes)
     for (const connection of largestFirst) {
       if (excess <= 0 || connection.inFlightBytes === 0) break
@@ -67,34 +59,38 @@ export function createBackpressure({
     resume()
   }
 
+  const update = () => {
+    if (pause === null) {
+      if (pressureBytes() > inFlightMaxBytes) startPause(setTimeout(closeLargest, pauseMaxMs))
+    } else if (pressureBytes() <= inFlightMaxBytes / 2) resume()
+  }
+
   return {
+    /** To be called when the number of unfinished bytes has changed. */
+    update,
+    /** The bytes in flight and of unfinished packets, as they count towards the limit. */
+    pressureBytes,
+    holdReads: gate.holdReads,
+    releaseReads: gate.releaseReads,
     get isPaused() {
       return pause !== null
     },
     /** Adds a connection and makes its reads obey the pause. */
     addConnection(connection: MqttConnection): void {
       connections.add(connection)
-      const { socket } = connection
-      pauseReads(
-        socket,
-        () => pause !== null,
-        () => unread.add(connection),
-      )
-      socket.once('close', () => {
-        connections.delete(connection)
-        unread.delete(connection)
-      })
+      addToGate(connection)
+      connection.socket.once('close', () => connections.delete(connection))
     },
     /** Adds a message in flight. Call the returned function when the message has its fate. */
     addInFlight(connection: MqttConnection | null | undefined, payloadBytes: number): () => void {
       const count = payloadBytes + MESSAGE_BYTES
-      bytes += count
+      inFlightBytes += count
       if (connection) connection.inFlightBytes += count
-      if (bytes > inFlightMaxBytes && !pause) startPause(setTimeout(closeLargest, pauseMaxMs))
+      update()
       return () => {
-        bytes -= count
+        inFlightBytes -= count
         if (connection) connection.inFlightBytes -= count
-        if (bytes <= inFlightMaxBytes / 2) resume()
+        update()
       }
     },
     /** Stops reading and waits until all messages in flight have a fate, at most `deadlineMs`. */
@@ -102,7 +98,7 @@ export function createBackpressure({
       const until = performance.now() + deadlineMs
       if (!pause) startPause()
       isDraining = true
-      while (bytes > 0 && performance.now() < until) await sleep(5)
+      while (inFlightBytes > 0 && performance.now() < until) await sleep(5)
       clearTimeout(pause?.closeTimer)
       clearInterval(pause?.refreshTimer)
     },

@@ -1,10 +1,12 @@
-import { createServer, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
-import { filterForwarding, refreshKeepalive } from './aedes-internals.ts'
-import { createBackpressure, type MqttConnection } from './backpressure.ts'
-import { guardPackets } from './packet-guard.ts'
+import { connectedClients, filterForwarding } from './aedes-internals.ts'
+import type { BoundReports } from './bounds/bound-reports.ts'
+import { type ConnectionBounds, startConnectionBounds } from './bounds/connection-bounds.ts'
+import { MessageRefused } from './bounds/connection-faults.ts'
+import { type BrokerErrorOptions, reportErrors } from './broker-errors.ts'
 import { createQos2Sessions } from './qos2-sessions.ts'
 
 /** Identifies a QoS 2 message from its PUBLISH until the client releases it with PUBREL. */
@@ -32,21 +34,14 @@ export type Handover =
  */
 export type AcceptHandover = (handover: Handover, sender: object) => Promise<void>
 
-export type BrokerOptions = {
+export type BrokerOptions = BrokerErrorOptions & {
   accept: AcceptHandover
   limits: Config['gateway']['mqtt']
   onRefused(clientId: string | null, reason: string): void
+  boundReports: BoundReports
   onAcknowledged(latencyMs: number): void
-  /**
-   * Called when a fault ended a connection: a malformed or too large packet, a timeout, or a reset.
-   */
-  onConnectionBroken(clientId: string | null, reason: string): void
 }
 
-type Connections = {
-  byClient: WeakMap<Client, MqttConnection>
-  backpressure: ReturnType<typeof createBackpressure>
-}
 type Done = (error?: Error | null) => void
 
 /** How long a stop waits until messages in flight are durable and acknowledged. */
@@ -61,22 +56,17 @@ export type Broker = Awaited<ReturnType<typeof startBroker>>
  */
 export async function startBroker(options: BrokerOptions) {
   const { limits } = options
-  const backpressure = createBackpressure({
-    ...limits,
-    closeConnection: ({ socket }) => {
-      const reason = 'the writer is too slow: closed the connection with the most bytes in flight'
-      options.onRefused(null, reason)
-      socket.destroy()
-    },
-  })
-  const connections: Connections = { byClient: new WeakMap(), backpressure }
+  const onTooSlow = (reason: string) => options.onRefused(null, reason)
+  const bounds = startConnectionBounds({ limits, faults: options.faults, onTooSlow })
   const sockets = new Set<Socket>()
   const aedes = await Aedes.createBroker({
     authorizeSubscribe: (_client, subscription, done) => {
       forwarding.isNeeded = true
       done(null, subscription)
     },
-    authorizePublish: createPublishHook(options, connections),
+    preConnect: (client, { clientId, keepalive = 0 }, done) =>
+      bounds.onConnect(client, clientId, keepalive, () => done(null, true)),
+    authorizePublish: createPublishHook(options, bounds),
     authorizeForward: forwardHook,
     persistence: createQos2Sessions({
       release: (client, packetId) => {
@@ -90,39 +80,47 @@ export async function startBroker(options: BrokerOptions) {
     maxInflightInbound: limits.qos2InFlightMax,
   })
   const forwarding = createForwarding(aedes)
-  const onConnectionBroken = (client: Client | null, error: Error) =>
-    options.onConnectionBroken(client?.id ?? null, error.message)
-  aedes.on('clientError', onConnectionBroken)
-  aedes.on('connectionError', onConnectionBroken)
-  const server = createServer({ highWaterMark: 16 * 1024, noDelay: true }, socket => {
-    const client = aedes.handle(socket)
-    guardPackets(client, limits.packetMaxBytes)
-    const connection = { socket, inFlightBytes: 0, keepAlive: () => refreshKeepalive(client) }
-    connections.byClient.set(client, connection)
-    backpressure.addConnection(connection)
+  reportErrors(aedes, options)
+  const server = createMqttServer(limits, socket => {
+    bounds.add(aedes.handle(socket), socket)
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  server.maxConnections = limits.connectionsMax
-  await listen(server, 'gateway.mqtt', limits)
+  try {
+    await listen(server, 'gateway.mqtt', limits)
+  } catch (error) {
+    bounds.stop()
+    throw error
+  }
+  server.on('error', options.onError)
+  server.on('drop', () => {
+    const [key, value] = ['gateway.mqtt.connectionsMax', limits.connectionsMax]
+    options.boundReports.report({ key, value, consequence: 'a connection is refused' })
+  })
   return {
     get connections() {
       return aedes.connectedClients
     },
     /** The ids of all connected clients. */
     get clientIds() {
-      return Object.keys((aedes as unknown as { clients: object }).clients)
+      return connectedClients(aedes).map(({ id }) => id)
     },
     get isPaused() {
-      return backpressure.isPaused
+      return bounds.backpressure.isPaused
+    },
+    /** Bytes in flight and of unfinished packets. */
+    get pressureBytes() {
+      return bounds.backpressure.pressureBytes()
     },
     /**
      * Stops reading from devices, waits at most DRAIN_MS for messages in flight to become durable
-     * and acknowledged, then closes every connection.
+     * and acknowledged, then closes every connection. Publishes no will: the devices did not fail.
      */
     async [Symbol.asyncDispose](): Promise<void> {
       const closed = new Promise(resolve => server.close(resolve))
-      await backpressure.drain(DRAIN_MS)
+      await bounds.backpressure.drain(DRAIN_MS)
+      bounds.stop()
+      for (const client of connectedClients(aedes)) client.will = null
       await new Promise<void>(resolve => aedes.close(() => resolve()))
       // aedes does not know connections that never sent a CONNECT.
       for (const socket of sockets) socket.destroy()
@@ -134,19 +132,19 @@ export async function startBroker(options: BrokerOptions) {
 /** Creates the publish hook: the only hook of aedes that runs before PUBACK and PUBREC are sent. */
 function createPublishHook(
   { accept, onRefused, onAcknowledged }: BrokerOptions,
-  connections: Connections,
+  bounds: ConnectionBounds,
 ) {
   return (client: Client | null, packet: PublishPacket, done: Done) => {
     const refuse = (reason: string) => {
       onRefused(client?.id ?? null, reason)
-      done(new Error(reason))
+      done(new MessageRefused(reason))
     }
     const { topic, qos, messageId } = packet
     const qos2Key =
       qos === 2 && client && messageId ? { clientId: client.id, packetId: messageId } : null
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload)
-    const removeInFlight = connections.backpressure.addInFlight(
-      client && connections.byClient.get(client),
+    const removeInFlight = bounds.backpressure.addInFlight(
+      client && bounds.connectionOf(client),
       payload.length + topic.length,
     )
     const startMs = performance.now()
@@ -163,6 +161,20 @@ function createPublishHook(
       },
     )
   }
+}
+
+/** Creates the TCP server; a connection whose peer is gone ends by TCP keepalive. */
+function createMqttServer(
+  limits: BrokerOptions['limits'],
+  onConnection: (socket: Socket) => void,
+): Server {
+  const options = {
+    ...{ highWaterMark: 16 * 1024, noDelay: true },
+    ...{ keepAlive: true, keepAliveInitialDelay: limits.tcpKeepaliveMs },
+  }
+  const server = createServer(options, onConnection)
+  server.maxConnections = limits.connectionsMax
+  return server
 }
 
 /**

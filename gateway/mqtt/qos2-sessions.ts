@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { createMemorySessions, type SessionClient, type SessionPacket } from './aedes-internals.ts'
 
 /**
@@ -40,5 +41,10 @@ export function createQos2Sessions(unreleased: UnreleasedMessages) {
     await unreleased.forget(client)
     await cleanIncoming.call(sessions, client)
   }
+  // aedes takes a broker for dead that was silent for three minutes by the wall clock, and
+  // publishes the wills of its clients. This broker is the only broker: after a step of the clock,
+  // aedes would publish the wills of connected devices. The will of a client that fails is
+  // published by another part of aedes.
+  sessions.streamWill = () => Readable.from([])
   return sessions
 }

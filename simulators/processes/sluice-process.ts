@@ -22,6 +22,9 @@ export type SluiceProcessOptions = {
   onProblem(line: string): void
 }
 
+/** Where a process serves its HTTP pages. */
+export type HttpAddress = Pick<Config['gateway']['http'], 'host' | 'port'>
+
 const consumers = ['analytics', 'archive'] as const
 export type SluiceProcessName = 'gateway' | 'bridge' | (typeof consumers)[number]
 
@@ -32,7 +35,7 @@ export type SluiceProcessName = 'gateway' | 'bridge' | (typeof consumers)[number
  */
 export async function startSluiceProcess(
   name: SluiceProcessName,
-  http: Config['gateway']['http'],
+  http: HttpAddress,
   { configFile, env, logDir, onProblem }: SluiceProcessOptions,
 ): Promise<SupervisedProcess> {
   mkdirSync(logDir, { recursive: true })
@@ -86,7 +89,7 @@ type StateOf = {
 
 /** Fetches the page /state of a Sluice process; null when no process answers within 2 s. */
 export async function fetchState<P extends keyof StateOf = 'gateway'>(
-  http: Config['gateway']['http'],
+  http: HttpAddress,
 ): Promise<StateOf[P] | null> {
   try {
     const url = `http://${http.host}:${http.port}/state`

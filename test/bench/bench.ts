@@ -48,7 +48,7 @@ const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 const asked = argumentsOrExit()
 const context = contextOf(asked)
 const ending = new AbortController()
-untilSignal(STOP_MS).then(() => ending.abort(new Error('stopped')))
+untilSignal(STOP_MS, () => {}).then(() => ending.abort(new Error('stopped')))
 const isWhole = await bench(asked, ending.signal)
 process.exit(ending.signal.aborted ? 130 : isWhole ? 0 : 1)
 

@@ -63,7 +63,7 @@ it('a gateway starts with a damaged outbox, salvages it, and raises an alarm', a
   expect(await store.page('gateway', '/health')).toMatch(alarm)
   expect(await store.page('gateway', '/ready')).toBe('{"ready":true,"reasons":[]}')
   expect(await store.page('gateway', '/metrics')).toMatch(/^sluice_salvaged_timestamp_seconds 1/m)
-  expect(store.log('gateway')).toMatch(/"level":50,.*the outbox was damaged and is salvaged/)
+  expect(store.log('gateway')).toMatch(/"level":"error",.*the outbox was damaged and is salvaged/)
   expect(gateway.restarts).toBe(0)
   expect(readOutbox(store.file).events).toHaveLength(LAST)
 })

@@ -13,6 +13,11 @@ import {
   type StoreKind,
 } from './recovery.ts'
 
+/**
+ * How long a writer waits for the lock, in ms. The doctor reads the lock for a moment, and a writer
+ * that starts in this moment must not fail.
+ */
+const LOCK_WAIT_MS = 500
 /** The cures for error codes of SQLite or the operating system. The first match is used. */
 const CURES: [codes: RegExp, cure: string][] = [
   [/FULL|ENOSPC|EDQUOT/, 'Free some space on that disk, or name a path on another one'],
@@ -59,7 +64,7 @@ export function openForWriting<T>(
   const wasLocked = existsSync(lockFile)
   let lock: ReturnType<typeof acquireLock> | null = null
   try {
-    lock = acquireLock(lockFile)
+    lock = acquireLock(lockFile, LOCK_WAIT_MS)
     const knownKind = { ...kind, isKnown: (path: string) => wasLocked || kind.isKnown(path) }
     return { ...openOrRecover(file, knownKind, createParts), lock }
   } catch (error) {

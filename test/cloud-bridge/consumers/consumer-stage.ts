@@ -62,7 +62,7 @@ export async function openConsumerStage(partitions: number) {
       const stack = new AsyncDisposableStack()
       const ending = new AbortController()
       const { signal } = ending
-      const log = createLog(name, 'silent')
+      const log = createLog(name, { level: 'silent' })
       const own = await createKafkaClient(config.kafka)
       const runtime = createConsumerProcess({ name, config, kafka: own, log, signal })
       const context: ConsumerContext = { config, runtime, kafka: own, stack, log, signal }

@@ -3,7 +3,7 @@ import { createDependencyStatus } from '../../../cloud-bridge/consumers/dependen
 import { createLog } from '../../../config/process/log.ts'
 
 it('an outage is logged at its beginning and end, and each report is counted', () => {
-  const log = createLog('test', 'silent')
+  const log = createLog('test', { level: 'silent' })
   const [info, warn] = [vi.spyOn(log, 'info'), vi.spyOn(log, 'warn')]
   const onFault = vi.fn()
   const status = createDependencyStatus(log, onFault)

@@ -146,9 +146,11 @@ describe('this machine', () => {
         gateway: {
           ...defaults.gateway,
           mqtt: { ...defaults.gateway.mqtt, ...mqtt },
-          http: gateway,
+          http: { ...defaults.gateway.http, ...gateway },
         },
-        bridge: { ...defaults.bridge, http: bridge },
+        bridge: { ...defaults.bridge, http: { ...defaults.bridge.http, ...bridge } },
+        outbox: { ...defaults.outbox, file: join(dir, 'outbox.db') },
+        inbox: { ...defaults.inbox, file: join(dir, 'inbox.db') },
       })
     expect(await lines(...checks())).toEqual([
       `ok     gateway: does not run; ports ${gateway.port} and ${mqtt.port} are free`,
@@ -161,11 +163,48 @@ describe('this machine', () => {
       notReadyReasons: () => ['events wait: away'],
     })
     expect(await lines(...checks())).toEqual([
-      expect.stringMatching(/^FAULT {2}gateway\.mqtt: 127.*another process listens there\. Stop/),
+      expect.stringMatching(
+        /^FAULT {2}gateway\.mqtt: 127.*another process listens there\. It does not/,
+      ),
       'ok     bridge: runs (process 7)',
       expect.stringMatching(/^warn {3}bridge: events wait: away\./),
     ])
     other.close()
+  })
+
+  it('has a gateway that holds its outbox and does not answer, which must not be stopped', async () => {
+    const [mqtt, gateway, bridge] = [
+      await findFreePort(),
+      await findFreePort(),
+      await findFreePort(),
+    ]
+    const at = (port: number) => ({ host: '127.0.0.1', port, hostNames: [] })
+    const file = join(dir, 'outbox.db')
+    // Two sockets that accept connections and answer nothing, as those of an overloaded gateway.
+    const silentServers = [createServer(), createServer()]
+    silentServers[0]!.listen(mqtt, '127.0.0.1')
+    silentServers[1]!.listen(gateway, '127.0.0.1')
+    const check = listenerChecks({
+      gateway: {
+        ...defaults.gateway,
+        mqtt: { ...defaults.gateway.mqtt, ...at(mqtt) },
+        http: at(gateway),
+      },
+      bridge: { ...defaults.bridge, http: at(bridge) },
+      outbox: { ...defaults.outbox, file },
+      inbox: { ...defaults.inbox, file: join(dir, 'inbox.db') },
+    })[0]!
+    const outbox = openOutbox({ file, gateway: 'gw' })
+    const [line, ...others] = await lines(check)
+    expect(others).toEqual([])
+    expect(line).toContain(
+      `warn   gateway: process ${process.pid} runs with ${file}, but does not answer`,
+    )
+    outbox.close()
+    const free = await lines(check)
+    expect(free).toHaveLength(2)
+    for (const text of [line, ...free]) expect(text).not.toMatch(/\b(stop|end|kill) /i)
+    for (const server of silentServers) server.close()
   })
 
   it('has certificates that are valid, or have expired', async () => {

@@ -122,7 +122,7 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
   [
     'a key that resembles no other',
     'log: { wxyz: 1 }',
-    'log.wxyz = 1: is not a known key. Remove it; the keys here are level (',
+    'log.wxyz = 1: is not a known key. Remove it; the keys here are level, format (',
   ],
   ['a prototype', '__proto__: { level: info }', '__proto__ = {…}: is not a known key.'],
   ['control characters', '"a\\e\\n": 1', '"a\\u001b\\n" = 1: is not a known key.'],

@@ -1,5 +1,13 @@
 import { createServer } from 'node:net'
 import { type Config, defaults } from '../../../config/config.ts'
+import {
+  type BoundReports,
+  createBoundReports,
+} from '../../../gateway/mqtt/bounds/bound-reports.ts'
+import {
+  type ConnectionFaults,
+  createConnectionFaults,
+} from '../../../gateway/mqtt/bounds/connection-faults.ts'
 import { startBroker } from '../../../gateway/mqtt/broker.ts'
 import type { AcceptRig } from '../../contracts/accept.ts'
 import { createMemoryAccept, type MemoryAccept } from '../../contracts/memory-accept.ts'
@@ -13,6 +21,12 @@ export type TestBroker<T extends Pick<AcceptRig, 'accept'>> = AsyncDisposable & 
   readonly rig: T
   /** Why messages were refused, in order. */
   readonly refused: string[]
+  /** Errors that the broker reported and that ended nothing. */
+  readonly errors: string[]
+  /** What the log would show of clients' faults, as JSON. */
+  readonly logged: string[]
+  readonly faults: ConnectionFaults
+  readonly boundReports: BoundReports
   acknowledged: number
 }
 
@@ -25,17 +39,38 @@ export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
   const { rig, port = await freePort(), ...limits } = given
   const refused: string[] = []
   const broken: string[] = []
+  const errors: string[] = []
+  const logged: string[] = []
+  const boundReports = createBoundReports(() => {})
+  const { faultDelayMaxMs = 0 } = limits
+  const faults = createConnectionFaults(faultDelayMaxMs, fields =>
+    logged.push(JSON.stringify(fields)),
+  )
   const broker = await startBroker({
     accept: rig.accept,
+    boundReports,
     limits: { ...defaults.gateway.mqtt, ...limits, port },
     onRefused: (_, reason) => refused.push(reason),
     onAcknowledged: () => {
       started.acknowledged++
     },
     onConnectionBroken: (_, reason) => broken.push(reason),
+    faults,
+    onError: error => errors.push(error.message),
   })
   const started = {
-    ...{ broker, port, rig, refused, broken, acknowledged: 0 },
+    ...{
+      broker,
+      port,
+      rig,
+      refused,
+      broken,
+      errors,
+      logged,
+      faults,
+      boundReports,
+      acknowledged: 0,
+    },
     [Symbol.asyncDispose]: () => broker[Symbol.asyncDispose](),
   }
   return started

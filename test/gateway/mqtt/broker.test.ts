@@ -171,6 +171,9 @@ describe('the broker', () => {
       wire.send(publish(1))
       expect(await wire.next()).toBe('puback 1')
     }
+    expect(setup.boundReports.alarms()).toEqual([
+      expect.stringMatching('gateway.mqtt.connectionsMax = 2 is reached'),
+    ])
   })
 
   it('closes the older of two connections with the same client id', async () => {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { acquireLock, LockedError } from '../../../../gateway/store/file/lock.ts'
+import { acquireLock, findLockHolder, LockedError } from '../../../../gateway/store/file/lock.ts'
 import { temporary } from '../fixture.ts'
 
 const module = new URL('../../../../gateway/store/file/lock.ts', import.meta.url).href
@@ -34,10 +34,15 @@ describe('the lock', () => {
   it('excludes other processes, and is released by kill -9 of its holder', async () => {
     using place = temporary()
     const file = place.file('outbox.db.lock')
+    expect(findLockHolder(file)).toBe(null)
     const child = await holderOf(file)
     expect(() => acquireLock(file)).toThrow(LockedError)
+    const isLinux = process.platform === 'linux'
+    expect(findLockHolder(file)).toEqual({ pid: isLinux ? child.pid : null })
+    if (isLinux) expect(() => acquireLock(file)).toThrow(`by process ${child.pid}`)
     child.kill('SIGKILL')
     await once(child, 'exit')
+    expect(findLockHolder(file)).toBe(null)
     acquireLock(file).close()
   })
 

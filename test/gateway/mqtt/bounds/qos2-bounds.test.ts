@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
-import { openWriterAccept } from '../../contracts/writer-accept.ts'
-import { payloadOf, startBrokerOn, topicOf } from './broker-fixture.ts'
-import { openDevice, publishPacket, pubrelPacket } from './wire.ts'
+import { openWriterAccept } from '../../../contracts/writer-accept.ts'
+import { payloadOf, startBrokerOn, topicOf } from '../broker-fixture.ts'
+import { openDevice, publishPacket, pubrelPacket } from '../wire.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 5 }
 const session = { clean: false }

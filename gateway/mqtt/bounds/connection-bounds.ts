@@ -1,0 +1,118 @@
+import type { Socket } from 'node:net'
+
+import type { Config } from '../../../config/config.ts'
+import { type Client, observePackets, refreshKeepalive } from '../aedes-internals.ts'
+import { createBackpressure } from '../backpressure.ts'
+import { guardPackets } from '../packet-guard.ts'
+import { createConnectDelay } from './connect-delay.ts'
+import type { ConnectionFaults } from './connection-faults.ts'
+import type { MqttConnection } from './mqtt-connection.ts'
+import { createPacketDeadlines, type WatchedPackets } from './packet-deadlines.ts'
+import { startReadingClock } from './reading-clock.ts'
+import { createUnfinishedPackets } from './unfinished-packets.ts'
+
+const STEP_MS = 1000
+/** Which part of `inFlightMaxBytes` unfinished packets may have. */
+const UNFINISHED_SHARE = 1 / 4
+
+export type ConnectionBoundsOptions = {
+  limits: Config['gateway']['mqtt']
+  faults: ConnectionFaults
+  /** Called when the writer is too slow, with the reason why a connection is closed. */
+  onTooSlow(reason: string): void
+}
+
+export type ConnectionBounds = ReturnType<typeof startConnectionBounds>
+
+/**
+ * Bounds what one connection can take from the gateway: memory of messages in flight and of
+ * unfinished packets, the time of a packet, silence, and how fast a client repeats a fault. Runs
+ * until `stop`.
+ */
+export function startConnectionBounds({ limits, faults, onTooSlow }: ConnectionBoundsOptions) {
+  const { inFlightMaxBytes, pauseMaxMs, packetTimeoutMs, idleMaxMs } = limits
+  const byClient = new WeakMap<Client, MqttConnection & { packets: WatchedPackets }>()
+  const backpressure = createBackpressure({
+    ...{ inFlightMaxBytes, pauseMaxMs, unfinishedBytes: () => unfinished.bytes },
+    closeConnection: ({ socket }) => {
+      onTooSlow('the writer is too slow: closed the connection with the most bytes in flight')
+      socket.destroy()
+    },
+  })
+  const stepMs = Math.min(STEP_MS, pauseMaxMs / 4, packetTimeoutMs / 4, idleMaxMs / 4)
+  const clock = startReadingClock(
+    Math.max(1, stepMs),
+    () => backpressure.isPaused,
+    () => {
+      deadlines.check()
+      unfinished.check()
+    },
+  )
+  const deadlines = createPacketDeadlines({ packetTimeoutMs, idleMaxMs }, clock.now)
+  const unfinished = createUnfinishedPackets<MqttConnection>(
+    { maxBytes: inFlightMaxBytes * UNFINISHED_SHARE, waitMaxMs: pauseMaxMs },
+    {
+      ...backpressure,
+      close: ({ socket }, reason) => socket.destroy(new Error(reason)),
+      onChange: backpressure.update,
+    },
+    clock.now,
+  )
+  const connectDelay = createConnectDelay(backpressure)
+
+  return {
+    backpressure,
+    /** The connection of a client; undefined for a client that is not of this broker. */
+    connectionOf: (client: Client) => byClient.get(client),
+    /** Guards and bounds a new connection. To be called before any of its bytes is read. */
+    add(client: Client, socket: Socket): void {
+      guardPackets(client, limits.packetMaxBytes)
+      const packets = deadlines.add(reason => socket.destroy(new Error(reason)))
+      const keepAlive = () => refreshKeepalive(client)
+      const connection = { socket, inFlightBytes: 0, readHolds: 0, keepAlive, packets }
+      byClient.set(client, connection)
+      backpressure.addConnection(connection)
+      watchPackets(client, connection, unfinished)
+      socket.once('close', () => {
+        packets.remove()
+        unfinished.remove(connection)
+      })
+    },
+    /** Calls `proceed` at once, or later for a client that repeats a fault again and again. */
+    onConnect(client: Client, clientId: string, keepaliveS: number, proceed: () => void): void {
+      const connection = byClient.get(client)
+      connection?.packets.onConnect(keepaliveS)
+      const delayMs = faults.delayMs(clientId)
+      if (delayMs === 0 || !connection) proceed()
+      else connectDelay.delay(clientId, connection, delayMs, proceed)
+    },
+    stop: () => clock.stop(),
+  }
+}
+
+/** Reports a connection's packets. A packet counts as unfinished after a read that leaves it so. */
+function watchPackets(
+  client: Client,
+  connection: MqttConnection & { packets: WatchedPackets },
+  unfinished: ReturnType<typeof createUnfinishedPackets<MqttConnection>>,
+): void {
+  let declaredBytes = 0
+  let isAdded = false
+  observePackets(client as object, {
+    onHeader(length) {
+      declaredBytes = length
+    },
+    onPacket() {
+      declaredBytes = 0
+      connection.packets.onPacket()
+      if (isAdded) unfinished.remove(connection)
+      isAdded = false
+    },
+    onParsed() {
+      if (declaredBytes === 0 || isAdded || connection.socket.destroyed) return
+      isAdded = true
+      connection.packets.onUnfinished()
+      unfinished.add(connection, declaredBytes)
+    },
+  })
+}
