@@ -27,6 +27,7 @@ import {
   type PartitionsCommandOptions,
 } from './partitions/partitions-command.ts'
 import { partitionMismatch } from './partitions/zone-spread.ts'
+import type { EventStream } from './ports/event-stream.ts'
 import { createReplayCommand } from './replay/replay-command.ts'
 import {
   createFlows,
@@ -36,6 +37,7 @@ import {
   waitReason,
 } from './retry/flow-status.ts'
 import { createKafkaWatch, type KafkaWatch } from './watch/kafka-watch.ts'
+import { createLedgerWatch, type LedgerWatch } from './watch/ledger-watch.ts'
 import { finerZonesCure } from './zones/finer-zones.ts'
 import { createHotZones } from './zones/hot-zones.ts'
 
@@ -59,7 +61,8 @@ withConfig(program, process.env).action(async ({ config: file }) => {
   setPriority(6)
   await run(config)
 })
-await runCommand(program)
+// The process exits although a read of the ledger topic may still wait for Kafka.
+await runCommand(program, { exits: true })
 
 async function run(config: Config): Promise<void> {
   const { bridge, kafka, inbox: inboxOptions, outbox } = config
@@ -89,11 +92,8 @@ async function run(config: Config): Promise<void> {
       hotZones: hotZones.list,
       flows: () => flows.states,
     })
-    const kafkaWatch = createKafkaWatch({
-      ...{ config, topicOffsets: client.stream.topicOffsets },
-      onChange: reason =>
-        reason === null ? log.info('Kafka answers again') : log.warn({ reason }, 'Kafka is away'),
-    })
+    const kafkaWatch = createLoggedKafkaWatch(config, client.stream, log)
+    const ledgerWatch = createLoggedLedgerWatch(client.stream, kafka.topics.ledger, source, log)
     const batchBoundary = createBatchBoundary(source.wake)
     const commandParts = { config, log, source, flows, batchBoundary, partitionsOf, kafkaWatch }
     const parts = () => ({ source, metrics, hotZones, flows: flows.states })
@@ -105,6 +105,7 @@ async function run(config: Config): Promise<void> {
         alarms: () => [
           ...damageAlarms('inbox', setAsideFilesOf(inboxOptions.file)),
           ...kafkaWatch.alarms(),
+          ...ledgerWatch.alarms(),
           ...hotZones.alarms(),
           ...partitionMismatch(kafka.partitions, source.ranges),
         ],
@@ -130,13 +131,15 @@ async function run(config: Config): Promise<void> {
       await watchOutbox({ config, source, signal: ending.signal })
       return
     }
-    await runBridge({
+    const watching = ledgerWatch.run(ending.signal)
+    const running = runBridge({
       ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
       framing: createConfiguredFraming(config, inbox, ending.signal, line => log.warn(line)),
       ...{ batchBoundary, onPartitionMismatch: reason => log.warn(reason) },
       ...{ openSink: client.openSink, kafkaWatch, settingsOf },
       onCheckNotAllowed: topic => log.warn({ topic }, CHECK_NOT_ALLOWED),
     })
+    await Promise.all([running, watching])
   } catch (error) {
     exitOnError(log, error)
   }
@@ -151,6 +154,36 @@ function startFileCheck({ checkFiles }: Pick<Inbox, 'checkFiles'>, log: Log) {
       exitOnError(log, error)
     }
   }, CHECK_FILES_EVERY_MS)
+}
+
+function createLoggedKafkaWatch(config: Config, { topicOffsets }: EventStream, log: Log) {
+  return createKafkaWatch({
+    ...{ config, topicOffsets },
+    onChange: reason =>
+      reason === null ? log.info('Kafka answers again') : log.warn({ reason }, 'Kafka is away'),
+  })
+}
+
+/** Watches the ledger topic for another gateway with a copy of this store or with this id. */
+function createLoggedLedgerWatch(
+  stream: EventStream,
+  topic: string,
+  source: EventSource,
+  log: Log,
+): LedgerWatch {
+  return createLedgerWatch({
+    ...{ stream, topic },
+    ownRun() {
+      const [store, epoch] = [source.store, source.readEpoch()]
+      if (!store || epoch === null) return null
+      return { store: store.id.toString('hex'), gateway: store.gateway, epoch }
+    },
+    onUnreadable: reason =>
+      reason === null
+        ? log.info({ topic }, 'the ledger topic is read for signs of another gateway')
+        : log.info({ topic, reason }, 'the ledger topic cannot be read: see docs/security.md'),
+    onWarning: text => log.warn(text),
+  })
 }
 
 function createLoggedHotZones({ ingest }: Config, log: Log) {

@@ -8,6 +8,7 @@ import { certificateChecks } from './certificates.ts'
 import { clockCheck } from './clock.ts'
 import { type Check, mergeFindings } from './finding.ts'
 import { listenerChecks } from './listeners.ts'
+import { otherGatewaysCheck } from './other-gateways.ts'
 import { registryChecks } from './registry.ts'
 import { gatewayIdCheck, storeChecks } from './stores.ts'
 import { readTopicSettings, topicFindings, writeRightFindings } from './topics.ts'
@@ -48,6 +49,7 @@ export function createChecks(config: Config): Check[] {
     ...listenerChecks({ gateway, bridge, outbox, inbox }),
     ...certificateChecks({ kafka, registry }),
     ...kafkaChecks(kafka, createClient, checkTopics),
+    otherGatewaysCheck({ outbox, kafka }, createClient),
     ...registryChecks(withShortTimeout(registry), { inboxFile: inbox.file, topics: kafka.topics }),
   ]
 }

@@ -38,6 +38,8 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     get store() {
       return outbox.store
     },
+    /** Returns the epoch of the outbox now; null before an outbox was read. */
+    readEpoch: outbox.readEpoch,
     /**
      * The damage of the outbox, which is not read until the gateway has salvaged it; null when no
      * damage was found.
