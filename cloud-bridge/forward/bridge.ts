@@ -29,7 +29,9 @@ export async function runBridge(options: BridgeOptions): Promise<void> {
   const topicGuard = createTopicGuard({
     ...options,
     lagMs: () => clockLagMs(Date.now(), kafkaWatch.clock.lagMs()),
-    isKafkaTimeKnown: () => kafkaWatch.clock.isAnswered,
+    // The acknowledgement of the ledger's notes compares the clocks, so notes do not wait.
+    isKafkaTimeKnown: topic =>
+      kafkaWatch.clock.isAnswered || topic === options.config.kafka.topics.ledger,
   })
   const poke = createPoke()
   const context: DeliveryContext = {

@@ -13,8 +13,11 @@ export type TopicGuardOptions = {
   settingsOf(topic: string): Promise<TopicSettings>
   /** How far the clock of this machine is known to be behind Kafka's clock, in ms. */
   lagMs(): number
-  /** Whether Kafka has said its time, or cannot say its time. */
-  isKafkaTimeKnown(): boolean
+  /**
+   * Whether events for this topic need not wait until the clocks are compared: Kafka has said its
+   * time, cannot say its time, or says the time with the acknowledgement of this topic.
+   */
+  isKafkaTimeKnown(topic: string): boolean
   /**
    * Called once when the right to read topic settings is missing; the topics are then not checked.
    */
@@ -44,7 +47,7 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
   const faultIn = (topic: string, { config }: TopicSettings) => {
     if (config === 'not allowed') return null
     const isWaiting = nowMs() - startedAtMs < COMPARE_CLOCKS_WITHIN_MS
-    if (isWaiting && expiresBySenderTime(config) && !options.isKafkaTimeKnown()) {
+    if (isWaiting && expiresBySenderTime(config) && !options.isKafkaTimeKnown(topic)) {
       return `${topic} keeps records by the sender's time (CreateTime): ${COMPARING}`
     }
     return retentionFault(topic, config, options.lagMs())

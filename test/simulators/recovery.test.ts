@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { stringify } from 'yaml'
 import { markDamaged } from '../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../gateway/store/inbox.ts'
@@ -94,3 +94,15 @@ it('a bridge reports that it waits for a damaged outbox, and starts with a damag
   await expect.poll(() => store.page('bridge', '/state'), PATIENCE).toMatch(`"events":${LAST}`)
   expect(bridge.restarts).toBe(0)
 })
+
+it.each(['gateway', 'bridge'] as const)(
+  'a %s whose file is deleted ends and names it',
+  async name => {
+    const store = await createStore()
+    await store.start(name)
+    const file = name === 'gateway' ? store.file : store.inboxFile
+    await rm(`${file}.lock`)
+    const reason = `${file}.lock was deleted or moved away while this process has the file open`
+    await vi.waitFor(() => expect(store.log(name)).toContain(reason), PATIENCE)
+  },
+)

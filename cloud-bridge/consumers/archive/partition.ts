@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { createIdentityCheck, identityOf } from '../../../gateway/store/file/file-identity.ts'
 import { Fenced } from '../state/state.ts'
 import { writeAtomically } from './files/atomic-write.ts'
 import type { DurableFilesystem } from './files/durable-filesystem.ts'
 import { withFileLock } from './files/file-lock.ts'
 import { utcDateOf } from './files/paths.ts'
 import { pathsOfIntent, readIntent, writeIntent } from './intent.ts'
-import { listDays, manifestFolder } from './manifest/day-files.ts'
+import { dayFilePath, listDays, manifestFolder } from './manifest/day-files.ts'
 import type { FileEntry, NextOffsets } from './manifest/entry.ts'
 import type { EventInterval, EventSet } from './manifest/event-set.ts'
 import { createManifestWriter } from './manifest/writer.ts'
@@ -74,16 +75,24 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
     for (const path of isDone ? [] : pathsOfIntent(intent, dir)) await disk.remove(path)
     await manifest.truncate()
   }
-  const asOwner = (work: () => Promise<void>) =>
-    withFileLock(lockFile, async () => {
+  /** The lock, the owner and the manifest are opened by name, so each change checks the names. */
+  const checkOf = () => createIdentityCheck([folder, ownerFile, dayFilePath(folder, manifest.day)])
+  let checkFiles = checkOf()
+  const asOwner = async (work: () => Promise<void>) => {
+    // Without its folder, the lock could not be opened, and the error would not say why.
+    if (identityOf(folder) === null) checkFiles()
+    await withFileLock(lockFile, async () => {
       if ((await readFile(ownerFile, 'utf8')) !== owner) {
         throw new Fenced(`another process owns partition ${partition} of the archive now`)
       }
+      checkFiles()
       if (mayHaveLeftovers) await removeLeftovers()
       mayHaveLeftovers = true
       await work()
       mayHaveLeftovers = false
+      checkFiles = checkOf()
     })
+  }
   await asOwner(async () => {})
   return {
     committed: manifest,

@@ -12,7 +12,7 @@ import type { TopicConfig, TopicSettings } from '../../../cloud-bridge/kafka/top
 import { type Batch, SinkUnavailable } from '../../../cloud-bridge/ports/event-sink.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { createForeignTopic } from '../../setup/kafka/foreign-topics.ts'
-import { createTopics, describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
+import { describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
 import { openKafkaTools } from '../../setup/kafka/kafka-tools.ts'
 import { reading } from '../readings.ts'
 import { freshTopics, startBridge } from './running-bridge.ts'
@@ -156,12 +156,16 @@ describeWithKafka('the bridge and a topic that Kafka would empty', () => {
   afterEach(() => vi.restoreAllMocks())
 
   /** An outbox with an old and a fresh reading, and a running bridge. */
-  async function startOn(stack: AsyncDisposableStack, settings: Record<string, string>) {
+  async function startOn(
+    stack: AsyncDisposableStack,
+    settings: Record<string, string>,
+    ledgerSettings: Record<string, string> = { 'message.timestamp.type': 'LogAppendTime' },
+  ) {
     const dir = await mkdtemp(join(tmpdir(), 'sluice-guard-'))
     stack.defer(() => rm(dir, { recursive: true, force: true }))
     const topics = freshTopics()
     await createForeignTopic(sharedKafka(), settings, { topic: topics.readings })
-    await createTopics(sharedKafka(), [{ topic: topics.ledger, partitions: 1 }])
+    await createForeignTopic(sharedKafka(), ledgerSettings, { topic: topics.ledger })
     const box = stack.adopt(openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' }), opened =>
       opened.close(),
     )
@@ -179,12 +183,18 @@ describeWithKafka('the bridge and a topic that Kafka would empty', () => {
     await tools.run(cure.replace('kafka-configs.sh', 'kafka-configs.sh $kafka'))
   }
 
-  it('sends events that waited for eight days to a topic with Kafka’s defaults', async () => {
-    await using stack = new AsyncDisposableStack()
-    const { bridge, inKafka } = await startOn(stack, weekOfSenderTime)
-    await vi.waitFor(() => expect(bridge.totals.delivered).toBe(2), 10_000)
-    expect(await inKafka()).toBe(2)
-  })
+  it.each([
+    ['the ledger has the time of Kafka', undefined],
+    ['no topic has the time of Kafka', weekOfSenderTime],
+  ])(
+    'sends events that waited for eight days to a topic with Kafka’s defaults; %s',
+    async (_, ledger) => {
+      await using stack = new AsyncDisposableStack()
+      const { bridge, inKafka } = await startOn(stack, weekOfSenderTime, ledger)
+      await vi.waitFor(() => expect(bridge.totals.delivered).toBe(2), 10_000)
+      expect(await inKafka()).toBe(2)
+    },
+  )
 
   it.each<[string, Record<string, string>, number]>([
     ['the sender’s time, while the clock is 14 days behind', weekOfSenderTime, 14 * DAY_MS],
