@@ -21,7 +21,7 @@ const homes: Record<string, RegExp> = {
   '@fastify/swagger': /^cloud-bridge\/consumers\/analytics\/api\/api\.ts$/,
   '@platformatic/kafka': /^cloud-bridge\/kafka\/platformatic\//,
   '@prometheus-io/client': /^(gateway\/http\/|cloud-bridge\/(forward|consumers)\/metrics\.ts$)/,
-  aedes: /^gateway\/mqtt\/(broker|aedes-internals)\.ts$/,
+  aedes: /^gateway\/mqtt\/(broker|aedes-(internals|delivery))\.ts$/,
   'aedes-persistence': /^gateway\/mqtt\/aedes-internals\.ts$/,
   avsc: /^config\/(event\/sensor-reading|schemas\/released)\.ts$/,
   'better-sqlite3': /^(gateway\/store|simulators\/rehearse|cloud-bridge\/consumers\/state)\//,

@@ -38,7 +38,8 @@ const parserMethods = [
   '_emitError',
 ] as const
 
-function parserOf(client: { _parser?: unknown }): Parser {
+/** The parser of a connection; throws when it lacks a member that is used here. */
+export function parserOf(client: { _parser?: unknown }): Parser {
   const parser = client._parser as Parser | undefined
   const missing = parserMethods.filter(name => typeof parser?.[name] !== 'function')
   if (!parser?._list?._bufs || missing.length > 0) {

@@ -2,11 +2,14 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
+import { acceptTopicLevels, type DeliveringClient, matchedLevelsMax } from './aedes-delivery.ts'
 import { connectedClients, filterForwarding } from './aedes-internals.ts'
 import type { BoundReports } from './bounds/bound-reports.ts'
 import { type ConnectionBounds, startConnectionBounds } from './bounds/connection-bounds.ts'
 import { MessageRefused } from './bounds/connection-faults.ts'
 import { type BrokerErrorOptions, reportErrors } from './broker-errors.ts'
+import { createDeliveryRules, EMPTY_SESSION } from './delivery-rules.ts'
+import { hasControlCharacter } from './mqtt-text.ts'
 import { createQos2Sessions } from './qos2-sessions.ts'
 
 /** Identifies a QoS 2 message from its PUBLISH until the client releases it with PUBREL. */
@@ -44,6 +47,12 @@ export type BrokerOptions = BrokerErrorOptions & {
 
 type Done = (error?: Error | null) => void
 
+/**
+ * How many packets may wait until their CONNECT is answered. A client may send packets at once
+ * behind its CONNECT, and the size of a read bounds how many arrive.
+ */
+const EARLY_PACKETS_MAX = 100_000
+
 /** How long a stop waits until messages in flight are durable and acknowledged. */
 const DRAIN_MS = 3000
 
@@ -59,30 +68,38 @@ export async function startBroker(options: BrokerOptions) {
   const onTooSlow = (reason: string) => options.onRefused(null, reason)
   const bounds = startConnectionBounds({ limits, faults: options.faults, onTooSlow })
   const sockets = new Set<Socket>()
+  const delivery = createDeliveryRules()
   const aedes = await Aedes.createBroker({
     authorizeSubscribe: (_client, subscription, done) => {
-      forwarding.isNeeded = true
-      done(null, subscription)
+      const isRefused = subscription === EMPTY_SESSION || !isForwardable(subscription.topic)
+      if (!isRefused) forwarding.isNeeded = true
+      done(null, isRefused ? null : subscription)
     },
     preConnect: (client, { clientId, keepalive = 0 }, done) =>
       bounds.onConnect(client, clientId, keepalive, () => done(null, true)),
     authorizePublish: createPublishHook(options, bounds),
     authorizeForward: forwardHook,
-    persistence: createQos2Sessions({
-      release: (client, packetId) => {
-        const qos2Key = { clientId: client.id!, packetId }
-        return options.accept({ kind: 'release', qos2Key }, client)
-      },
-      forget: client => options.accept({ kind: 'forget', clientId: client.id! }, client),
-    }),
+    persistence: delivery.addSessions(
+      createQos2Sessions({
+        release: (client, packetId) => {
+          const qos2Key = { clientId: client.id!, packetId }
+          return options.accept({ kind: 'release', qos2Key }, client)
+        },
+        forget: client => options.accept({ kind: 'forget', clientId: client.id! }, client),
+      }),
+    ),
     connectTimeout: limits.connectTimeoutMs,
     drainTimeout: limits.drainTimeoutMs,
     maxInflightInbound: limits.qos2InFlightMax,
+    queueLimit: EARLY_PACKETS_MAX,
   })
+  acceptTopicLevels(aedes)
   const forwarding = createForwarding(aedes)
   reportErrors(aedes, options)
   const server = createMqttServer(limits, socket => {
-    bounds.add(aedes.handle(socket), socket)
+    const client = aedes.handle(socket)
+    bounds.add(client, socket)
+    delivery.addClient(client as unknown as DeliveringClient)
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
@@ -188,9 +205,19 @@ function createForwarding(aedes: Aedes) {
     // Topics that begin with $ belong to the broker. A device's message to such a topic becomes a
     // dead letter and is not forwarded.
     const isReserved = Boolean(client) && packet.topic.startsWith('$')
-    return !isReserved && (forwarding.isNeeded || packet.retain)
+    const isWanted = forwarding.isNeeded || packet.retain
+    return isWanted && !isReserved && isForwardable(packet.topic)
   })
   return forwarding
+}
+
+/**
+ * Whether messages of a topic may be forwarded, and subscribed to. A topic with a control character
+ * could end a subscriber, and aedes cannot search for a topic of very many levels.
+ */
+function isForwardable(topic: string): boolean {
+  const levels = topic.split('/', matchedLevelsMax + 1)
+  return levels.length <= matchedLevelsMax && !hasControlCharacter(topic)
 }
 
 /**

@@ -47,6 +47,24 @@ export function topicFilterFault(bytes: Buffer): string | null {
 const isEdge = (bytes: Buffer, at: number) => bytes[at] === undefined || bytes[at] === SLASH
 
 /**
+ * Whether a topic filter matches a topic name (section 4.7). A filter that begins with a wildcard
+ * matches no topic that begins with `$`.
+ */
+export function matchesFilter(filter: string, topic: string): boolean {
+  if (filter === topic) return true
+  if (topic.startsWith('$') && !filter.startsWith('$')) return false
+  const levels = topic.split('/')
+  const wanted = filter.split('/')
+  const isPrefix = wanted.at(-1) === '#'
+  const count = isPrefix ? wanted.length - 1 : wanted.length
+  if (isPrefix ? levels.length < count : levels.length !== count) return false
+  for (let at = 0; at < count; at++) {
+    if (wanted[at] !== '+' && wanted[at] !== levels[at]) return false
+  }
+  return true
+}
+
+/**
  * Whether a text contains a control character. Section 1.5.3 advises against them, and some clients
  * end when they receive one.
  */

@@ -1,3 +1,4 @@
+import { keepRepeatedFilters } from './aedes-delivery.ts'
 import { checkPacketBodies, checkPacketHeaders, containParserErrors } from './aedes-internals.ts'
 import { bodyFault, headerFault, PUBLISH_HEAD_MAX_BYTES } from './packet-rules.ts'
 
@@ -35,6 +36,7 @@ export function guardPackets(client: GuardedClient, packetMaxBytes: number): voi
     if (fault?.connackCode !== undefined && isFirst()) client.conn.write(connack(fault.connackCode))
     return fault?.reason ?? null
   })
+  keepRepeatedFilters(client)
   containParserErrors(client)
 }
 

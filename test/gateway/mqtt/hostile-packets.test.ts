@@ -133,6 +133,32 @@ describe('the real gateway ends only the connection of a packet', () => {
   })
 })
 
+describe('a topic with a control character', () => {
+  it('becomes a dead letter, and is neither forwarded nor retained', async () => {
+    using subscriber = await openDevice(gateway.port, 'control-live')
+    subscriber.send(subscribePacket('control/#', 1))
+    expect(await subscriber.next()).toBe('suback')
+    using wire = await openDevice(gateway.port, 'control')
+    for (const [id, character] of ['\u0001', '\u000e', '\u007f', '\u0085'].entries()) {
+      const flags = 1 | 2
+      const name = text(`control/a${character}b`)
+      wire.send(packet('publish', flags, name, Buffer.from([0, id + 1]), Buffer.from('1')))
+      expect(await wire.next()).toBe(`puback ${id + 1}`)
+    }
+    wire.send(packet('publish', 1 | 2, text('control/end'), Buffer.from([0, 9]), Buffer.from('1')))
+    expect(await wire.next()).toBe('puback 9')
+    expect((await subscriber.nextReply())!.body.toString()).toContain('control/end')
+    using later = await openDevice(gateway.port, 'control-later')
+    later.send(subscribePacket('control/#', 1))
+    expect(await later.next()).toBe('suback')
+    // Retained messages are sent in the order in which they were retained.
+    expect((await later.nextReply())!.body.toString()).toContain('control/end')
+    expect(gateway.deadLetters().filter(({ topic }) => topic.startsWith('control/a'))).toHaveLength(
+      4,
+    )
+  })
+})
+
 describe('the real gateway lives through a payload', () => {
   const long = 250_000
   it.each([

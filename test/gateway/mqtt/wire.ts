@@ -109,21 +109,27 @@ export async function openWire(port: number) {
     return { type, body, id: hasId ? body.readUInt16BE(0) : null }
   }
 
+  async function nextReply(): Promise<Reply | undefined> {
+    while (replies.length === 0 && !isClosed) {
+      await new Promise<void>(resolve => {
+        wake = resolve
+      })
+    }
+    return replies.shift()
+  }
+
   return {
     socket,
     closed,
+    /** Waits for the next packet; undefined when the connection is closed. */
+    nextReply,
     send: (...packets: Buffer[]) => void socket.write(Buffer.concat(packets)),
     /**
      * Waits for the next packet and returns it as text, such as `puback 7`; `closed` when the
      * connection is closed.
      */
     async next(): Promise<string> {
-      while (replies.length === 0 && !isClosed) {
-        await new Promise<void>(resolve => {
-          wake = resolve
-        })
-      }
-      const reply = replies.shift()
+      const reply = await nextReply()
       if (!reply) return 'closed'
       return reply.id === null ? reply.type : `${reply.type} ${reply.id}`
     },

@@ -1,0 +1,20 @@
+import { connectStatements } from './connect-statements.ts'
+import { packetStatements } from './packet-statements.ts'
+import { publishStatements } from './publish-statements.ts'
+import { sessionStatements } from './session-statements.ts'
+import type { Statement } from './statement.ts'
+import { subscribeStatements } from './subscribe-statements.ts'
+
+/** Every statement of MQTT 3.1.1 that the suite covers, in the order of the specification. */
+export const statements: Statement[] = [
+  ...packetStatements,
+  ...connectStatements,
+  ...sessionStatements,
+  ...publishStatements,
+  ...subscribeStatements,
+].sort((a, b) => compare(a.id.split(/[.-]/).map(Number), b.id.split(/[.-]/).map(Number)))
+
+function compare(a: number[], b: number[]): number {
+  const at = a.findIndex((part, index) => part !== b[index])
+  return at < 0 ? 0 : a[at]! - b[at]!
+}
