@@ -34,6 +34,7 @@ const homes: Record<string, RegExp> = {
   mqtt: /^simulators\/devices\//,
   'node-cron': /^gateway\/schedule\.ts$/,
   pg: /^cloud-bridge\/consumers\/state\/postgres-connection\.ts$/,
+  qlobber: /^gateway\/mqtt\/aedes-delivery\.ts$/,
   pino: /^config\/process\/log\.ts$/,
   yaml: /^config\/loading\/document\.ts$/,
   zod: /^config\/(schema|value-kinds|loading\/(keys|schema-check))\.ts$/,
