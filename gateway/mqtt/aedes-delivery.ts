@@ -6,7 +6,7 @@ import type { PacketHeader } from './packet-rules.ts'
 // This file contains every use of an undocumented member of aedes that concerns the delivery to
 // subscribers. Each use has a test in test/gateway/mqtt/aedes-delivery.test.ts.
 
-/** A message on its way to a subscriber. A retained message for a new subscription has no broker. */
+/** A message for a subscriber. A retained message for a new subscription has no `brokerId`. */
 export type DeliveredPacket = {
   topic: string
   qos: number

@@ -10,7 +10,7 @@ import {
 import { matchesFilter } from './mqtt-text.ts'
 
 /**
- * The most clients whose session is remembered although it has neither a subscription nor a message.
+ * How many clients are remembered whose session has neither a subscription nor a message.
  * The oldest is forgotten first, and its client then learns that there was no session.
  */
 const EMPTY_SESSIONS_MAX = 10_000

@@ -147,7 +147,7 @@ export async function openSocket({ port }: GatewayProcess) {
       for (let packet = await client.next(); packet; packet = await client.next()) all.push(packet)
       return all
     },
-    /** Sends PINGREQ and reads until PINGRESP: the connection lives. Returns what arrived before. */
+    /** Sends PINGREQ and reads until PINGRESP. Returns what arrived before. */
     async ping(): Promise<Received[]> {
       client.send(pingPacket)
       const all: Received[] = []

@@ -35,7 +35,7 @@ export const connectStatements: Statement[] = [
   },
   {
     id: '3.1.2-11',
-    says: 'Without the will flag, the will QoS and will RETAIN are 0, and there are no will fields.',
+    says: 'Without the will flag, will QoS and will RETAIN are 0, and there are no will fields.',
     test: async gateway => {
       await refusesConnect(gateway, { flags: 2 | 8 }, { flags: 2 | 32 })
       await refusesConnect(gateway, { rest: Buffer.concat([field('a'), field('b')]) })

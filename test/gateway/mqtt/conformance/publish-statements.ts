@@ -110,7 +110,7 @@ export const publishStatements: Statement[] = [
   },
   {
     id: '3.3.1-10',
-    says: 'A message without payload and with RETAIN 1 is delivered, and ends the retained message.',
+    says: 'A message without payload, with RETAIN 1, is delivered and ends the retained message.',
     test: async gateway => {
       const topic = unique('t')
       using publisher = await openClient(gateway)
