@@ -245,6 +245,7 @@ const consumers = z.strictObject({
       fileMaxEvents: count(1, 10_000_000).default(100_000),
       fileMaxAgeMs: ms(100, 86_400_000).default(300_000),
       keepDays: count(1, 36_500).nullable().default(null),
+      compactAfterDays: count(1, 36_500).nullable().default(1),
     })
     .prefault({}),
 })

@@ -107,6 +107,9 @@ async function openArchive({ config, runtime, log }: ConsumerContext): Promise<O
         'first manifest line (seal) of the day written; store its hash where nobody can change it',
       ),
     onCommitted: metrics.countRecords,
+    onCompacted: (partition, counts) => log.info({ partition, ...counts }, 'files merged'),
+    onNotCompacted: (partition, reason) =>
+      log.warn({ partition, reason }, 'some files are not merged; ./sluice archive verify'),
   })
   const openWork: Consumer['open'] = (partition, signal) =>
     retryWhileUnavailable(() => openPartition(partition), signal)

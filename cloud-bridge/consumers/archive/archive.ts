@@ -6,10 +6,11 @@ import type { DependencyRetry } from '../runtime/dependency-retry.ts'
 import { type ArrivalCounts, emptyCounts } from '../runtime/handler.ts'
 import type { PartitionWork } from '../runtime/partition-work.ts'
 import type { DecodedRecords } from '../runtime/record-decoder.ts'
-import { createFailFastQueue } from '../runtime/serial-queue.ts'
+import { createFailFastQueue, type FailFastQueue } from '../runtime/serial-queue.ts'
+import { type CompactionCounts, createDailyCompaction } from './compaction-run.ts'
 import { utcDateOf } from './files/paths.ts'
 import { type BufferOwner, createMemoryBudget, type MemoryBudget } from './memory-budget.ts'
-import { type ClaimOptions, claimPartition } from './partition.ts'
+import { type ArchivePartition, type ClaimOptions, claimPartition } from './partition.ts'
 import { PendingFiles } from './pending-files.ts'
 
 /**
@@ -19,7 +20,7 @@ const PENDING_MAX_BYTES = 24 * 1024 * 1024
 /** How many records are decoded at once: garbage collection copies all live objects. */
 const DECODED_MAX_RECORDS = 200
 const DAY_MS = 86_400_000
-const DELETE_EVERY_MS = 3_600_000
+const UPKEEP_EVERY_MS = 3_600_000
 
 export type ArchiveOptions = Omit<ClaimOptions, 'partition'> & {
   name: string
@@ -29,6 +30,8 @@ export type ArchiveOptions = Omit<ClaimOptions, 'partition'> & {
   fileMaxAgeMs: number
   /** Files are deleted this number of days after their commit; null: never. */
   keepDays: number | null
+  /** Files of a date are merged this number of days after the date; null: never. */
+  compactAfterDays: number | null
   decodeRecords(records: readonly ReadRecord[]): Promise<DecodedRecords>
   produceDeadLetters: SendDeadLetters
   deadLetterTopic: string
@@ -39,6 +42,9 @@ export type ArchiveOptions = Omit<ClaimOptions, 'partition'> & {
    * events, late events too.
    */
   onCommitted(counts: ArrivalCounts): void
+  onCompacted(partition: number, counts: CompactionCounts): void
+  /** Called with the reason why a compaction leaves some files as they are. */
+  onNotCompacted(partition: number, reason: string): void
 }
 
 /**
@@ -62,15 +68,13 @@ type PartitionOptions = ArchiveOptions & { partition: number; budget: MemoryBudg
  * stores which events it has, so it ignores duplicates.
  */
 async function openWork(options: PartitionOptions): Promise<PartitionWork> {
-  const { retryWhileUnavailable, fileMaxAgeMs, keepDays, budget } = options
+  const { retryWhileUnavailable, fileMaxAgeMs, budget } = options
   const archive = await claimPartition(options)
   const nextOffsets = new Map(Object.entries(archive.committed.nextOffsets))
   const ending = new AbortController()
   let [counts, pending] = [emptyCounts(), new PendingFiles()]
   let timer: NodeJS.Timeout | null = null
   const queue = createFailFastQueue()
-  // After a failure the queue runs no further task, and `failed` of the work rejects.
-  const runInBackground = (work: () => Promise<void>) => void queue.run(work).catch(() => {})
 
   const commit = async (persist: (work: () => Promise<void>) => Promise<void>) => {
     if (timer === null) return
@@ -95,11 +99,6 @@ async function openWork(options: PartitionOptions): Promise<PartitionWork> {
     commit: () => commitNow().then(() => void (queue.hasFailed && budget.remove(owner))),
   }
   budget.add(owner)
-  const deleteOld = async () => {
-    if (keepDays === null) return
-    const day = utcDateOf(Date.now() - keepDays * DAY_MS)
-    await retryWhileUnavailable(() => archive.deleteBefore(day), ending.signal)
-  }
   const addAll = (topic: string, { events, unusable }: DecodedRecords) => {
     for (const { event, record } of events) {
       const { partition, offset, appendTimeMs, value } = record
@@ -120,8 +119,7 @@ async function openWork(options: PartitionOptions): Promise<PartitionWork> {
     if (pending.count >= options.fileMaxEvents) await commit(withRetries(signal))
   }
 
-  const deleting = setInterval(() => runInBackground(deleteOld), DELETE_EVERY_MS).unref()
-  runInBackground(deleteOld)
+  const upkeep = startUpkeep({ ...options, archive, queue, signal: ending.signal })
   return {
     ...{ nextOffsets, failed: queue.failed },
     async processRecords(topic, records, signal) {
@@ -137,12 +135,44 @@ async function openWork(options: PartitionOptions): Promise<PartitionWork> {
     async [Symbol.asyncDispose]() {
       ending.abort()
       budget.remove(owner)
-      clearInterval(deleting)
+      upkeep.stop()
       // If this commit fails, the next owner of the partition reads the events from Kafka again.
       await queue.runLast(() => commit(work => work())).catch(() => {})
       if (timer) clearTimeout(timer)
     },
   }
+}
+
+type UpkeepOptions = PartitionOptions & {
+  archive: ArchivePartition
+  queue: FailFastQueue
+  signal: AbortSignal
+}
+
+/** Deletes old files and merges small files, now and every hour, until `stop`. */
+function startUpkeep(options: UpkeepOptions): { stop(): void } {
+  const { dir, partition, keepDays, compactAfterDays, archive, queue, signal } = options
+  // After a failure the queue runs no further task, and `failed` of the work rejects.
+  const runInBackground = (work: () => Promise<void>) => void queue.run(work).catch(() => {})
+  const deleteOld = async () => {
+    if (keepDays === null) return
+    const day = utcDateOf(Date.now() - keepDays * DAY_MS)
+    await options.retryWhileUnavailable(() => archive.deleteBefore(day), signal)
+  }
+  const compaction = {
+    ...{ dir, partition, archive, runAlone: queue.run, signal },
+    onProblem: (reason: string) => options.onNotCompacted(partition, reason),
+    onCompacted: (counts: CompactionCounts) => options.onCompacted(partition, counts),
+  }
+  const compact =
+    compactAfterDays === null ? null : createDailyCompaction(compaction, compactAfterDays)
+  const run = () => {
+    runInBackground(deleteOld)
+    compact?.().catch(error => runInBackground(() => Promise.reject(error)))
+  }
+  const timer = setInterval(run, UPKEEP_EVERY_MS).unref()
+  run()
+  return { stop: () => clearInterval(timer) }
 }
 
 /** Produces a dead letter for each record that is no event. */

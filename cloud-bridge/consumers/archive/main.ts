@@ -6,9 +6,11 @@ import {
   withConfig,
 } from '../../../config/process/command-line.ts'
 import { exitStatusOf } from '../../../config/process/exit-codes.ts'
-import { CannotStart } from '../../../config/process/lifetime.ts'
+import { CannotStart, stopSignal } from '../../../config/process/lifetime.ts'
+import { compactArchive } from './compaction-command.ts'
 import { type ManifestHead, verificationText, verifyArchive } from './verification.ts'
 
+const STOP_MS = 60_000
 const { env } = process
 const program = createProgram(
   'sluice archive',
@@ -38,17 +40,47 @@ Exit codes:
     const archiveDir = dir ?? requireConfig(config, env).consumers.archive.dir
     const heads = headsFile === undefined ? [] : readHeads(headsFile)
     const result = await verifyArchive(archiveDir, heads)
-    if (!result) {
-      const cure = 'name its directory in --dir or consumers.archive.dir'
-      throw new CannotStart(`there is no archive at ${archiveDir}: ${cure}`)
-    }
+    if (!result) throw noArchiveError(archiveDir)
     process.stdout.write(`${json ? JSON.stringify(result) : verificationText(result)}\n`)
     process.exitCode = exitStatusOf(result.faults.length === 0 ? 'DONE' : 'ERR_NEGATIVE')
+  })
+
+withConfig(program.command('compact'), env)
+  .description(
+    'Merges the small files of earlier dates now; the consumer `archive` does so once a day.',
+  )
+  .option('--dir <dir>', 'the archive (default: consumers.archive.dir)')
+  .addHelpText(
+    'after',
+    `
+A running consumer \`archive\` gives its partitions away for a moment and continues.
+
+Exit codes:
+  0  all files of earlier dates are merged
+  1  some files stay as they are; the messages say why
+  2  wrong configuration, or no archive there`,
+  )
+  .action(async ({ dir, config }: VerifyOptions) => {
+    const archiveDir = dir ?? requireConfig(config, env).consumers.archive.dir
+    process.umask(0o077)
+    const counts = await compactArchive({
+      dir: archiveDir,
+      signal: stopSignal(STOP_MS),
+      onMessage: line => process.stderr.write(`${line}\n`),
+    })
+    if (!counts) throw noArchiveError(archiveDir)
+    process.stdout.write(`${counts.replaced} files were merged to ${counts.files} files\n`)
+    process.exitCode = exitStatusOf(counts.problems === 0 ? 'DONE' : 'ERR_NEGATIVE')
   })
 
 type VerifyOptions = { dir?: string; config?: string; json?: boolean; heads?: string }
 
 await runCommand(program, { unknownErrors: 'ERR_MISCONFIGURED' })
+
+function noArchiveError(dir: string): CannotStart {
+  const cure = 'name its directory in --dir or consumers.archive.dir'
+  return new CannotStart(`there is no archive at ${dir}: ${cure}`)
+}
 
 function readHeads(file: string): ManifestHead[] {
   try {

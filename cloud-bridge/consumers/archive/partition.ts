@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createIdentityCheck, identityOf } from '../../../gateway/store/file/file-identity.ts'
 import { Fenced } from '../state/state.ts'
+import type { MergedFile } from './compaction.ts'
 import { writeAtomically } from './files/atomic-write.ts'
 import type { DurableFilesystem } from './files/durable-filesystem.ts'
 import { withFileLock } from './files/file-lock.ts'
@@ -12,8 +13,9 @@ import { pathsOfIntent, readIntent, writeIntent } from './intent.ts'
 import { dayFilePath, listDays, manifestFolder } from './manifest/day-files.ts'
 import type { FileEntry, NextOffsets } from './manifest/entry.ts'
 import type { EventInterval, EventSet } from './manifest/event-set.ts'
-import { createManifestWriter } from './manifest/writer.ts'
-import { deleteFilesOfDays } from './retention.ts'
+import { readChain } from './manifest/hash-chain.ts'
+import { createManifestWriter, type ManifestWriter } from './manifest/writer.ts'
+import { filesBefore, removeFiles } from './retention.ts'
 
 /** A file that a commit adds to the archive. */
 export type NewFile = FileEntry & { contents: Uint8Array }
@@ -36,6 +38,8 @@ export type ArchivePartition = {
   commit(commit: ArchiveCommit): Promise<void>
   /** Deletes the files that were committed before a day (YYYY-MM-DD). */
   deleteBefore(day: string): Promise<void>
+  /** Replaces files by one file with the same events; rejects as `commit` does. */
+  replace(merged: MergedFile): Promise<void>
 }
 
 export type ClaimOptions = {
@@ -51,7 +55,7 @@ export type ClaimOptions = {
 
 /**
  * Takes ownership of a partition of an archive: fences the previous owner, and removes the files of
- * an interrupted commit. Rejects when the newest manifest file was changed; the error names the
+ * an interrupted change. Rejects when the newest manifest file was changed; the error names the
  * line.
  */
 export async function claimPartition(options: ClaimOptions): Promise<ArchivePartition> {
@@ -74,6 +78,11 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
     const isDone = !intent || intent.number <= manifest.number
     for (const path of isDone ? [] : pathsOfIntent(intent, dir)) await disk.remove(path)
     await manifest.truncate()
+    await removeReplaced()
+  }
+  const removeReplaced = async () => {
+    await removeFiles({ dir, disk }, manifest.replaced)
+    manifest.replaced.length = 0
   }
   /** The lock, the owner and the manifest are opened by name, so each change checks the names. */
   const checkOf = () => createIdentityCheck([folder, ownerFile, dayFilePath(folder, manifest.day)])
@@ -94,12 +103,31 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
     })
   }
   await asOwner(async () => {})
+  const place = { dir, partition, disk, folder }
+  return { committed: manifest, ...changesOf(place, { manifest, asOwner, removeReplaced }) }
+}
+
+type PartitionPlace = Pick<ClaimOptions, 'dir' | 'partition' | 'disk'> & { folder: string }
+type Ownership = {
+  manifest: ManifestWriter
+  /** Runs a change as the only owner. */
+  asOwner(work: () => Promise<void>): Promise<void>
+  /** Removes the files that compactions have replaced. */
+  removeReplaced(): Promise<void>
+}
+
+function changesOf(
+  { dir, partition, disk, folder }: PartitionPlace,
+  { manifest, asOwner, removeReplaced }: Ownership,
+): Pick<ArchivePartition, 'commit' | 'deleteBefore' | 'replace'> {
+  const sealToday = async () => {
+    const today = utcDateOf(Date.now())
+    if (today > manifest.day) await manifest.seal(today)
+  }
   return {
-    committed: manifest,
     commit: ({ files, events, nextOffsets }) =>
       asOwner(async () => {
-        const today = utcDateOf(Date.now())
-        if (today > manifest.day) await manifest.seal(today)
+        await sealToday()
         const number = manifest.number + 1
         if (files.length > 0) await addFiles({ dir, folder, disk, number }, files)
         const entries = files.map(({ contents: _, ...entry }) => entry)
@@ -111,10 +139,21 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
         const keptFrom = manifest.keptFrom ?? ''
         const days = (await listDays(folder)).filter(other => other >= keptFrom && other < day)
         if (days.length === 0) return
+        const { named } = await readChain(dir, partition)
+        const { files, rows } = filesBefore(named.values(), day)
         const intent = { number: manifest.number + 1, files: [], keptFrom: day }
         await writeIntent(disk, folder, intent)
-        const deleted = await deleteFilesOfDays({ dir, folder, disk }, days)
-        await manifest.append({ kind: 'let go', keptFrom: day, ...deleted })
+        const names = files.map(({ name }) => name)
+        await removeFiles({ dir, disk }, names)
+        await manifest.append({ kind: 'let go', keptFrom: day, files: files.length, rows })
+      }),
+    replace: ({ file, replaced }) =>
+      asOwner(async () => {
+        await sealToday()
+        await addFiles({ dir, folder, disk, number: manifest.number + 1 }, [file])
+        const { contents: _, ...entry } = file
+        await manifest.append({ kind: 'compact', files: [entry], replaced })
+        await removeReplaced()
       }),
   }
 }

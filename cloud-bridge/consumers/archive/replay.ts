@@ -67,10 +67,12 @@ async function findFiles({ dir, fromMs, toMs }: ArchiveReplayOptions, partition:
   const { named, faults } = await readChain(dir, partition)
   if (faults.length > 0) throw new CannotReplay(faults.join('\n'))
   const [from, to] = [utcDateOf(fromMs), utcDateOf(toMs)]
-  return [...named.values()].filter(({ name }) => {
+  const matching = [...named.values()].filter(({ name }) => {
     const date = dateInPath(name)
     return date === null || (date >= from && date <= to)
   })
+  // In order of offsets also after a compaction, which names files of earlier events later.
+  return matching.sort((a, b) => a.first - b.first)
 }
 
 async function sendFile(options: ArchiveReplayOptions, file: NamedFile): Promise<number | null> {

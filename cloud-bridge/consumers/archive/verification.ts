@@ -75,13 +75,12 @@ async function verifyFiles(files: PartitionFiles): Promise<void> {
   result.faults.push(...chain.faults)
   result.remarks.push(...chain.remarks)
   const folder = manifestFolder(dir, partition)
+  const missing: NamedFile[] = []
   for (const file of chain.named.values()) {
     unnamed.delete(file.name)
     const fault = await findFault(dir, file)
-    if (fault === null) continue
-    const intent = await readIntent(folder)
-    if (fault === MISSING && file.day < (intent?.keptFrom ?? '')) continue
-    result.faults.push(`${file.name}: ${fault} (${file.line})`)
+    if (fault === MISSING) missing.push(file)
+    else if (fault !== null) result.faults.push(`${file.name}: ${fault} (${file.line})`)
   }
   const intent = await readIntent(folder)
   const isUnfinished = intent && intent.number > chain.last.number
@@ -91,9 +90,22 @@ async function verifyFiles(files: PartitionFiles): Promise<void> {
       `${path}: from a commit that is in progress or was interrupted; ${LEFTOVER_CURE}`,
     )
   }
-  // A file that was deleted after the folders were listed is no addition.
-  for (const name of [...unnamed].filter(path => partitionInPath(path) === partition)) {
-    if ((await readIfExists(join(dir, name))) === null) unnamed.delete(name)
+  for (const name of chain.replaced) {
+    if (!unnamed.delete(name) || (await readIfExists(join(dir, name))) === null) continue
+    result.remarks.push(`${name}: replaced by a compaction; ${LEFTOVER_CURE}`)
+  }
+  const own = [...unnamed].filter(path => partitionInPath(path) === partition)
+  if (missing.length === 0 && own.length === 0) return
+  // The manifest may have changed since it was read: commits add files, compactions replace some.
+  const now = await readChain(dir, partition)
+  for (const file of missing) {
+    const isDeleted = file.day < (intent?.keptFrom ?? '') || file.day < (now.keptFrom ?? '')
+    if (isDeleted || now.replaced.has(file.name)) continue
+    result.faults.push(`${file.name}: ${MISSING} (${file.line})`)
+  }
+  for (const name of own) {
+    const isGone = (await readIfExists(join(dir, name))) === null
+    if (now.named.has(name) || isGone) unnamed.delete(name)
   }
 }
 

@@ -55,12 +55,23 @@ export type Deletion = ChainFields & {
   rows: number
 }
 
-export type ManifestLine = Commit | Seal | Deletion
+/** A file of a compaction, with the day of the newest commit of the files that it replaces. */
+export type CompactedFile = FileEntry & { day: string }
+/** The replacement of files by fewer files with the same events. */
+export type Compaction = ChainFields & {
+  kind: 'compact'
+  files: CompactedFile[]
+  /** The paths of the replaced files, which are removed after this line. */
+  replaced: string[]
+}
+
+export type ManifestLine = Commit | Seal | Deletion | Compaction
 /** The content of a line, without its place in the chain. */
 export type ManifestEntry =
   | Omit<Commit, keyof ChainFields>
   | Omit<Seal, keyof ChainFields>
   | Omit<Deletion, keyof ChainFields>
+  | Omit<Compaction, keyof ChainFields>
 export type HashedLine = ManifestLine & { sha256: string }
 
 export const NO_PREVIOUS_HASH = '0'.repeat(64)

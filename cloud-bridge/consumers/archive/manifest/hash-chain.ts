@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { dayFilePath, listDays, manifestFolder, parseLines } from './day-files.ts'
 import {
   type Commit,
+  type Compaction,
   type Deletion,
   type FileEntry,
   type HashedLine,
@@ -14,8 +15,8 @@ import {
 import { countEvents, type EventInterval, EventSet } from './event-set.ts'
 
 /**
- * A file that the manifest names, with the day of its commit and the place of the line that names
- * it.
+ * A file that the manifest names, with the day of its commit (after a compaction, of its newest
+ * commit) and the place of the line that names the file.
  */
 export type NamedFile = FileEntry & { day: string; line: string }
 
@@ -26,6 +27,8 @@ export const LEFTOVER_CURE = 'the next member that owns the partition removes it
 export type ManifestChain = {
   /** The files that were committed and not deleted, by name. */
   named: Map<string, NamedFile>
+  /** The paths of files that a compaction replaced; a crash may have left some of them. */
+  replaced: Set<string>
   /** The hash of each line, by its number. */
   hashes: Map<number, string>
   last: { number: number; sha256: string }
@@ -59,16 +62,19 @@ export async function readChain(dir: string, partition: number): Promise<Manifes
 /** The day of a line, whether the line is the first of its day, and the place for messages. */
 type LinePlace = { day: string; isFirst: boolean; place: string }
 
+const createEmptyChain = (): ManifestChain => ({
+  named: new Map(),
+  replaced: new Set(),
+  hashes: new Map(),
+  last: { number: 0, sha256: NO_PREVIOUS_HASH },
+  keptFrom: null,
+  rows: 0,
+  faults: [],
+  remarks: [],
+})
+
 function createChainCheck() {
-  const chain: ManifestChain = {
-    named: new Map(),
-    hashes: new Map(),
-    last: { number: 0, sha256: NO_PREVIOUS_HASH },
-    keptFrom: null,
-    rows: 0,
-    faults: [],
-    remarks: [],
-  }
+  const chain = createEmptyChain()
   const total = { files: 0, rows: 0 }
   const events = new EventSet()
   let nextOffsets: NextOffsets = {}
@@ -76,7 +82,7 @@ function createChainCheck() {
   let isKnown = true
 
   const addCommit = (line: Commit, { day, place }: LinePlace) => {
-    const rows = line.files.reduce((sum, file) => sum + file.rows, 0)
+    const rows = sumOfRows(line.files)
     const eventCount = countEvents(line.came)
     if (rows !== eventCount) {
       chain.faults.push(`${place}: the files have ${rows} events, the intervals ${eventCount}`)
@@ -107,7 +113,7 @@ function createChainCheck() {
   }
   const addDeletion = ({ keptFrom, files, rows }: Deletion, { place }: LinePlace) => {
     const deleted = [...chain.named.values()].filter(({ day }) => day < keptFrom)
-    const deletedRows = deleted.reduce((sum, file) => sum + file.rows, 0)
+    const deletedRows = sumOfRows(deleted)
     if (isKnown && !(deleted.length === files && deletedRows === rows)) {
       const expected = { files: deleted.length, rows: deletedRows }
       chain.faults.push(`${place}: the deletion ${differenceText({ files, rows }, expected)}`)
@@ -138,11 +144,35 @@ function createChainCheck() {
       hashes.set(line.number, line.sha256)
       if (line.kind === 'commit') addCommit(line, at)
       else if (line.kind === 'seal') addSeal(line, at)
+      else if (line.kind === 'compact') addCompaction(chain, line, { ...at, isKnown })
       else addDeletion(line, at)
       if (line.kind === 'seal') isKnown = true
     },
   }
 }
+
+/** Replaces the files of a compaction; with `isKnown`, checks that they have the same events. */
+function addCompaction(
+  chain: ManifestChain,
+  { files, replaced }: Compaction,
+  { place, isKnown }: LinePlace & { isKnown: boolean },
+): void {
+  const old = replaced.flatMap(name => chain.named.get(name) ?? [])
+  const rows = sumOfRows(files)
+  if (isKnown && old.length < replaced.length) {
+    chain.faults.push(`${place}: replaces files that no earlier line names`)
+  } else if (isKnown && sumOfRows(old) !== rows) {
+    chain.faults.push(`${place}: ${rows} events replace ${sumOfRows(old)} events`)
+  }
+  for (const name of replaced) {
+    chain.named.delete(name)
+    chain.replaced.add(name)
+  }
+  for (const file of files) chain.named.set(file.name, { ...file, line: place })
+  chain.rows += rows - sumOfRows(old)
+}
+
+const sumOfRows = (files: readonly FileEntry[]) => files.reduce((sum, { rows }) => sum + rows, 0)
 
 const textOf = ([gateway, epoch, zone, from, to]: EventInterval) =>
   `events of gateway ${gateway}, epoch ${epoch}, zone ${zone}, zone sequences ${from} to ${to}`

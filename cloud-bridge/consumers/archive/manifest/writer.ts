@@ -39,11 +39,17 @@ export async function createManifestWriter(options: ManifestWriterOptions) {
     keptFrom: null as string | null,
     nextOffsets: {} as NextOffsets,
     events: new EventSet(),
+    /** The paths of the files that compactions of this day replaced. */
+    replaced: [] as string[],
   }
   let lengthBytes = 0
   const follow = (line: HashedLine, end: number) => {
     lengthBytes = end
     Object.assign(tip, { number: line.number, sha256: line.sha256 })
+    if (line.kind === 'compact') {
+      tip.replaced.push(...line.replaced)
+      return
+    }
     if (line.kind !== 'commit') tip.keptFrom = line.keptFrom
     if (line.kind === 'let go') return
     tip.nextOffsets = line.next
@@ -72,7 +78,7 @@ export async function createManifestWriter(options: ManifestWriterOptions) {
     const { line, bytes } = createLine({ kind: 'seal', partition, ...summary })
     await writeAtomically(disk, dayFilePath(folder, day), bytes)
     await disk.syncFolder(folder)
-    tip.day = day
+    Object.assign(tip, { day, replaced: [] })
     follow(line, bytes.length)
     onSealed(day, line.sha256)
   }

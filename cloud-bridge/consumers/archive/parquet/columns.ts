@@ -72,9 +72,7 @@ const element = required('element', {})
 type CreateBuffer<T> = () => ValueBuffer<T>
 
 const uniqueTexts: CreateBuffer<string> = () => new TextValues()
-/** Texts that repeat, with the lowest and highest value in the file's statistics. */
-const rangedTexts: CreateBuffer<string> = () => new DictionaryTextValues(true)
-const repeatedTexts: CreateBuffer<string> = () => new DictionaryTextValues(false)
+const repeatedTexts: CreateBuffer<string> = () => new DictionaryTextValues()
 const longs: CreateBuffer<number> = () => new LongValues()
 const doubles: CreateBuffer<number> = () => new DoubleValues()
 const flags: CreateBuffer<boolean> = () => new FlagValues()
@@ -128,7 +126,7 @@ const listColumn = <T>(
 const text = (
   name: string,
   valueIn: (row: ArchivedEvent) => string,
-  createBuffer = rangedTexts,
+  createBuffer = repeatedTexts,
 ): ColumnDefinition => ({
   ...{ path: [root, required(name, TEXT)], ...requiredColumn(createBuffer, valueIn) },
 })
@@ -161,7 +159,7 @@ export const columnDefinitions: readonly ColumnDefinition[] = [
     ...optionalColumn(longs, ({ event }) => event.observedAt),
   },
   long('receivedAt', ({ event }) => event.receivedAt, TIME),
-  text('clock', ({ event }) => event.clock, repeatedTexts),
+  text('clock', ({ event }) => event.clock),
   ofMeasurement(
     required('metric', TEXT),
     listColumn(repeatedTexts, ({ metric }) => metric, false),

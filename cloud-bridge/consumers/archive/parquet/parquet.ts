@@ -20,16 +20,23 @@ export class EventColumns {
     this.rows++
   }
 
-  /** The events as a Parquet file, compressed with zstd. Times are in ms, adjusted to UTC. */
-  toParquet(): Uint8Array {
+  /**
+   * The events as a Parquet file, compressed with zstd. Times are in ms, adjusted to UTC. With
+   * `isSmall`, compression takes longer and the file is smaller.
+   */
+  toParquet({ isSmall = false } = {}): Uint8Array {
     const writer = new ByteWriter()
-    const file = new ParquetWriter({ ...{ writer, schema, codec: 'ZSTD', createdBy: 'sluice' } })
+    const file = new ParquetWriter({
+      ...{ writer, schema, codec: 'ZSTD', createdBy: 'sluice' },
+      // The writer would shorten texts, and some readers take a shortened text for a value.
+      statisticsTruncateLength: Number.POSITIVE_INFINITY,
+    })
     const groupStart = writer.offset
     const repetitionLevels = this.#repetition.encode(1)
     const columns = this.#columns.map(({ values, definition }, index) => {
       const { path, isList } = columnDefinitions[index]!
       const levels = { definition, repetition: isList ? repetitionLevels : null }
-      const column = { path, values: values.encode(), ...levels, rows: this.rows }
+      const column = { path, values: values.encode(), ...levels, rows: this.rows, isSmall }
       return writeColumnChunk(writer, column)
     })
     file.num_rows = BigInt(this.rows)

@@ -12,8 +12,8 @@ export type EncodedValues = {
   encoding: Encoding
   bytes: Uint8Array
   dictionary?: { bytes: Uint8Array; count: number }
-  /** The lowest and the highest value, for columns by which readers skip files. */
-  range?: [unknown, unknown]
+  /** The lowest and the highest value, by which readers skip files; none without values. */
+  range?: [unknown, unknown] | undefined
 }
 
 /**
@@ -26,6 +26,9 @@ const INITIAL_BYTES = 256
 const LENGTH_BYTES = 4
 /** The most bytes of a UTF-16 unit in UTF-8. */
 const UNIT_MAX_BYTES = 3
+
+/** A longer text gives the file no statistics, because readers load all statistics first. */
+const RANGE_TEXT_MAX_BYTES = 128
 
 /** Texts that rarely repeat. */
 export class TextValues implements ValueBuffer<string> {
@@ -41,7 +44,25 @@ export class TextValues implements ValueBuffer<string> {
   }
 
   encode(): EncodedValues {
-    return { encoding: 'PLAIN', bytes: this.#bytes.subarray(0, this.#end) }
+    const bytes = this.#bytes.subarray(0, this.#end)
+    return { encoding: 'PLAIN', bytes, range: this.#range() }
+  }
+
+  /** Compares the texts in place: a file has many texts. */
+  #range(): [Buffer, Buffer] | undefined {
+    const bytes = this.#bytes
+    type Place = { start: number; end: number }
+    const compare = (a: Place, b: Place) => bytes.compare(bytes, b.start, b.end, a.start, a.end)
+    let [low, high]: [Place?, Place?] = []
+    for (let at = 0; at < this.#end; ) {
+      const start = at + LENGTH_BYTES
+      const text = { start, end: start + bytes.readUInt32LE(at) }
+      if (!low || compare(text, low) < 0) low = text
+      if (!high || compare(text, high) > 0) high = text
+      at = text.end
+    }
+    const copy = ({ start, end }: Place) => Buffer.from(bytes.subarray(start, end))
+    return low && high && shortRange(copy(low), copy(high))
   }
 
   #grow(bytes: number): void {
@@ -53,7 +74,6 @@ export class TextValues implements ValueBuffer<string> {
 
 /** Texts that repeat often: a dictionary stores each text once. */
 export class DictionaryTextValues implements ValueBuffer<string> {
-  readonly #hasRange: boolean
   readonly #indexes = new Map<string, number>()
   readonly #texts: string[] = []
   /**
@@ -63,10 +83,6 @@ export class DictionaryTextValues implements ValueBuffer<string> {
   readonly #followers: number[] = []
   readonly #values: number[] = []
   #last = 0
-
-  constructor(hasRange: boolean) {
-    this.#hasRange = hasRange
-  }
 
   add(text: string): void {
     const guess = this.#followers[this.#last]
@@ -79,11 +95,8 @@ export class DictionaryTextValues implements ValueBuffer<string> {
 
   encode(): EncodedValues {
     const texts = this.#texts
-    const sorted = this.#hasRange ? texts.map(text => Buffer.from(text)).sort(Buffer.compare) : []
-    return {
-      ...encodeWithDictionary(texts, 'BYTE_ARRAY', this.#values),
-      ...(sorted.length > 0 && { range: [sorted[0], sorted.at(-1)] }),
-    }
+    const range = textRange(texts.map(text => Buffer.from(text)))
+    return { ...encodeWithDictionary(texts, 'BYTE_ARRAY', this.#values), range }
   }
 
   #indexOf(text: string): number {
@@ -105,11 +118,7 @@ export class LongValues implements ValueBuffer<number> {
   encode(): EncodedValues {
     const values = this.#values
     if (values.length === 0) return { encoding: 'PLAIN', bytes: new Uint8Array() }
-    let [low, high] = [values[0]!, values[0]!]
-    for (const value of values) {
-      if (value < low) low = value
-      if (value > high) high = value
-    }
+    const [low, high] = lowestAndHighest(values)
     return { encoding: 'DELTA_BINARY_PACKED', bytes: encodeDeltas(values), range: [low, high] }
   }
 }
@@ -127,9 +136,10 @@ export class DoubleValues implements ValueBuffer<number> {
 
   encode(): EncodedValues {
     const values = this.#values
+    const range = numberRange(values)
     const dictionary = this.#hasMinusZero ? null : findDictionary(values)
-    if (dictionary) return encodeWithDictionary(dictionary.entries, 'DOUBLE', dictionary.indexes)
-    return { encoding: 'PLAIN', bytes: encodePlain(values, 'DOUBLE') }
+    if (!dictionary) return { encoding: 'PLAIN', bytes: encodePlain(values, 'DOUBLE'), range }
+    return { ...encodeWithDictionary(dictionary.entries, 'DOUBLE', dictionary.indexes), range }
   }
 }
 
@@ -141,9 +151,45 @@ export class FlagValues implements ValueBuffer<boolean> {
   }
 
   encode(): EncodedValues {
-    return { encoding: 'PLAIN', bytes: encodePlain(this.#values, 'BOOLEAN') }
+    const values = this.#values
+    const range: [boolean, boolean] = [!values.includes(false), values.includes(true)]
+    return {
+      ...{ encoding: 'PLAIN', bytes: encodePlain(values, 'BOOLEAN') },
+      ...(values.length > 0 && { range }),
+    }
   }
 }
+
+/**
+ * The range of doubles. Zero counts as minus zero at the lower end and as zero at the upper end,
+ * and NaN gives no range (Parquet format, `ColumnOrder`).
+ */
+function numberRange(values: readonly number[]): [number, number] | undefined {
+  if (values.length === 0 || values.some(Number.isNaN)) return undefined
+  const [low, high] = lowestAndHighest(values)
+  return [low === 0 ? -0 : low, high === 0 ? 0 : high]
+}
+
+function lowestAndHighest(values: readonly number[]): [number, number] {
+  let [low, high] = [values[0]!, values[0]!]
+  for (const value of values) {
+    if (value < low) low = value
+    if (value > high) high = value
+  }
+  return [low, high]
+}
+
+function textRange(texts: readonly Buffer[]): [Buffer, Buffer] | undefined {
+  let [low, high] = [texts[0], texts[0]]
+  for (const text of texts) {
+    if (Buffer.compare(text, low!) < 0) low = text
+    if (Buffer.compare(text, high!) > 0) high = text
+  }
+  return low && high && shortRange(low, high)
+}
+
+const shortRange = (low: Buffer, high: Buffer): [Buffer, Buffer] | undefined =>
+  Math.max(low.length, high.length) > RANGE_TEXT_MAX_BYTES ? undefined : [low, high]
 
 function encodeWithDictionary(
   entries: unknown[],

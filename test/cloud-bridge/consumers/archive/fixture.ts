@@ -63,11 +63,14 @@ export async function openWork(
   const { dir, disk = durableFilesystem, fileMaxEvents = 4, fileMaxAgeMs = 600_000 } = workOptions
   return createArchive({
     ...{ name: 'archive', dir, disk, fileMaxEvents, fileMaxAgeMs, keepDays: null },
+    compactAfterDays: null,
     decodeRecords: createRecordDecoder(createEventReader(null), [TOPIC, BACKFILL]),
     deadLetterTopic: 'deadletters',
     produceDeadLetters: async () => {},
     retryWhileUnavailable: createDependencyRetry(() => {}),
     onCommitted() {},
+    onCompacted() {},
+    onNotCompacted() {},
     onSealed() {},
     ...archiveOptions,
   })(0)
@@ -98,11 +101,15 @@ export function listFiles(dir: string): string[] {
     .sort()
 }
 
-/** All files that the manifest of partition 0 names, sorted. */
+/** All files that the manifest of partition 0 names and that no compaction replaced, sorted. */
 export function listCommittedFiles(dir: string): string[] {
-  return readCommits(dir)
-    .flatMap(line => line.files.map(({ name }: { name: string }) => name))
-    .sort()
+  const names = new Set<string>()
+  for (const { kind, files, replaced = [] } of readManifest(dir)) {
+    if (kind !== 'commit' && kind !== 'compact') continue
+    for (const name of replaced) names.delete(name)
+    for (const { name } of files) names.add(name)
+  }
+  return [...names].sort()
 }
 
 /** The newest file of the manifest of partition 0. */
@@ -115,10 +122,14 @@ function listManifests(dir: string): string[] {
 }
 
 /** The commit lines in the manifest of partition 0. */
-export function readCommits(dir: string) {
+export const readCommits = (dir: string) =>
+  readManifest(dir).filter(({ kind }) => kind === 'commit')
+
+/** All lines in the manifest of partition 0. */
+export function readManifest(dir: string) {
   const text = listManifests(dir).map(file => readFileSync(file, 'utf8'))
   const lines = text.join('').trimEnd().split('\n')
-  return lines.map(line => JSON.parse(line)).filter(({ kind }) => kind === 'commit')
+  return lines.map(line => JSON.parse(line))
 }
 
 /** All events in an archive's files, by topic and offset. */

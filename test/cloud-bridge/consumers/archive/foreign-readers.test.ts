@@ -5,7 +5,18 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { event } from '../../../config/event/events-fixture.ts'
-import { createEvents, createTemporaryDir, feed, openWork, recordsOf, TOPIC } from './fixture.ts'
+import {
+  createEvents,
+  createTemporaryDir,
+  eventOf,
+  feed,
+  openWork,
+  recordsOf,
+  TOPIC,
+} from './fixture.ts'
+
+/** Python's order of texts. */
+const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
 const run = promisify(execFile)
 const scriptAt = (name: string) => fileURLToPath(new URL(name, import.meta.url))
@@ -56,6 +67,39 @@ function expectAll(rows: Record<string, unknown>[]) {
     events.length,
   )
 }
+
+const TOOLS = ['pandas', 'pyarrow', 'polars', 'polars_lazy', 'duckdb']
+const installed = TOOLS.filter(tool => {
+  const module = tool.replace('_lazy', '')
+  return spawnSync(python, ['-c', `import ${module}`]).status === 0
+})
+
+/** Names that some reader ignores, decodes, or takes for a number, a path or a missing value. */
+const zones = [
+  ...['__HIVE_DEFAULT_PARTITION__', '_x', '.y', '..', '5', '07', 'null', 'a/b', 'z=1', 'a%2Fb'],
+  ...['2026-05-01', 'é 1', '日本', "it's", 'x'.repeat(300), 'a,b;c', '*', '[1]', '{a}', '?'],
+]
+
+describe('the first line of a tutorial', () => {
+  it.each(installed)(
+    'reads an archive with any zone: %s',
+    async tool => {
+      using folder = createTemporaryDir()
+      {
+        await using work = await openWork(folder)
+        const receivedAt = Date.UTC(2026, 4, 1, 12)
+        const odd = zones.map((zone, at) => eventOf(zone, at + 1, { receivedAt }))
+        await feed(work, TOPIC, recordsOf([...createEvents(10), ...odd]))
+      }
+      const words = [scriptAt('./first-lines.py'), `${folder.dir}/events`, tool]
+      const { stdout } = await run(python, words)
+      const dates = ['2023-11-14', '2023-11-15', '2026-05-01']
+      const found = [...zones, 'z/0', 'z/1'].sort(byCodePoint)
+      expect(JSON.parse(stdout)).toEqual([tool, 10 + zones.length, found, dates])
+    },
+    60_000,
+  )
+})
 
 describe('an archive', () => {
   it('is read by DuckDB without a difference', async () => {

@@ -1,7 +1,7 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 
-// Reads an archive with DuckDB. Prints one JSON line for each event, and one for each date and zone
-// of the folders' names. The argument is the archive's directory.
+// Reads an archive with DuckDB. Prints one JSON line for each event, and one for each date of the
+// folders' names and zone. The argument is the archive's directory.
 const files = `'${process.argv[2]!.replaceAll("'", "''")}/events/*/*/*.parquet'`
 const instance = await DuckDBInstance.create(':memory:')
 const connection = await instance.connect()
@@ -20,8 +20,7 @@ await print(`
   ORDER BY kafkaTopic, kafkaOffset`)
 await print(`
   SELECT date, zone, count(*) AS events
-  FROM read_parquet(${files}, hive_partitioning = true,
-    hive_types = {'date': DATE, 'zone': VARCHAR})
+  FROM read_parquet(${files}, hive_partitioning = true, hive_types = {'date': DATE})
   GROUP BY ALL ORDER BY ALL`)
 connection.closeSync()
 instance.closeSync()

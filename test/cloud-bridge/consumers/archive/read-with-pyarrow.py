@@ -1,5 +1,5 @@
-"""Reads an archive with pyarrow. Prints one JSON line for each event, and one for each date and
-zone of the folders' names. The argument is the archive's directory."""
+"""Reads an archive with pyarrow. Prints one JSON line for each event, and one for each date of
+the folders' names and zone. The argument is the archive's directory."""
 
 import json
 import sys
@@ -8,9 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-folders = ds.partitioning(
-    pa.schema([("date", pa.date32()), ("zone", pa.string())]), flavor="hive"
-)
+folders = ds.partitioning(pa.schema([("date", pa.date32())]), flavor="hive")
 archive = ds.dataset(f"{sys.argv[1]}/events", format="parquet", partitioning=folders)
 table = archive.to_table().sort_by(
     [("kafkaTopic", "ascending"), ("kafkaOffset", "ascending")]
