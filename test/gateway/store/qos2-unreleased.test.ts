@@ -49,6 +49,21 @@ describe('QoS 2 messages between PUBLISH and PUBREL', () => {
     expect(unreleased.count).toBe(1)
   })
 
+  it.each([1, 2, 255, 256, 32_768, 65_535])('are remembered under the packet id %i', packet => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    using table = openTable(file)
+    table.unreleased.remember('c', packet, hash)
+    table.commit()
+    using reopened = openTable(file)
+    for (const { unreleased } of [table, reopened]) {
+      expect([unreleased.has('c', packet, hash), unreleased.count]).toEqual([true, 1])
+    }
+    reopened.unreleased.release('c', packet)
+    reopened.commit()
+    expect(reopened.unreleased.count).toBe(0)
+  })
+
   it('are new messages when a packet id has other content', () => {
     using place = temporary()
     using table = openTable(place.file('outbox.db'))
