@@ -68,7 +68,7 @@ export function findGaps(
 ): EpochGaps {
   const { start, seen } = epoch
   const { head } = epoch.claims
-  const first = start?.first ?? seen.lowest ?? 1
+  const first = start?.first ?? firstOfUnknownStart(epoch)
   const facts = { start, end: head?.at ?? null, store: epoch.store }
   const isExpired = (segment: GapSegment, zone: string | null) =>
     criteria.isExpired(segment, facts, zone)
@@ -107,6 +107,19 @@ export function findGaps(
   ]
   const firstOpen = open.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
   return { gaps: [...zones, ...withoutZone].map(toReported), firstOpen }
+}
+
+/**
+ * The lowest sequence that an epoch without its first note can have had: the zone sequences that
+ * the zones lack at their beginning belong to sequences before the lowest one seen.
+ */
+function firstOfUnknownStart({ seen, zones }: EpochLedger): number {
+  const { lowest = 1 } = seen
+  const lacking = [...zones.all.values()].reduce(
+    (sum, zone) => sum + Math.max(0, (zone.seen.lowest ?? 1) - firstZoneSequenceOf(zone)),
+    0,
+  )
+  return Math.max(1, lowest - lacking)
 }
 
 /**

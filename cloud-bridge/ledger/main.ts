@@ -6,6 +6,7 @@ import {
   withConfig,
 } from '../../config/process/command-line.ts'
 import { stopSignal } from '../../config/process/lifetime.ts'
+import { retireStores } from './retire.ts'
 import { verifyLedger } from './verification.ts'
 
 const STOP_MS = 1000
@@ -53,6 +54,35 @@ Exit codes:
       isTerminal: process.stderr.isTTY,
       signal: stopSignal(STOP_MS),
       onReport: text => process.stdout.write(`${text}\n`),
+      onProblem: line => process.stderr.write(`${line}\n`),
+    })
+  })
+
+withConfig(program.command('retire <name>'), env)
+  .description('Declares that nothing more comes from a store, or from all stores of a gateway.')
+  .requiredOption('--reason <text>', 'why, for the report')
+  .option('--dry-run', 'only say what the retirement would combine into one hole')
+  .addHelpText(
+    'after',
+    `
+The name is a gateway's id, or the id of a store as the report prints it, or its beginning.
+Everything open in the past of the store becomes one hole with the reason and the date. The verdict
+is incomplete while Kafka keeps readings of that time. A store that is heard after the note is
+judged again.
+
+Exit codes:
+  0  retired
+  1  Kafka has heard of no such store or gateway
+  2  cannot retire: wrong configuration, Kafka unreachable, topic missing`,
+  )
+  .action(async (name: string, { config: file, ...options }) => {
+    process.exitCode = await retireStores({
+      ...options,
+      name,
+      config: requireConfig(file, env),
+      isTerminal: process.stderr.isTTY,
+      signal: stopSignal(STOP_MS),
+      onResult: line => process.stdout.write(`${line}\n`),
       onProblem: line => process.stderr.write(`${line}\n`),
     })
   })

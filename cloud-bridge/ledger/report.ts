@@ -75,7 +75,7 @@ function describeGateway(assessment: GatewayAssessment): string[] {
       ({ text, isWarning }) => `  ${isWarning ? 'warning: ' : ''}${printable(text)}`,
     ),
     ...(assessment.stores.length > 1 ? assessment.stores.map(describeStore) : []),
-    ...assessment.retired.map(describeRetired),
+    ...assessment.retired.map(hole => `  ${describeRetired(hole)}`),
     ...gaps.slice(0, LISTED_MAX).map(gap => `  ${describeGap(gap)}`),
     ...(unlisted > 0 ? [`  and ${count(unlisted)} more gaps; --json lists all`] : []),
     ...assessment.conflicts.map(describeConflict),
@@ -112,12 +112,14 @@ function describeStore({ store, state, heardTo, runs }: StoreAssessment): string
   return `  ${name}: ${state}, ${heard}${runs.length > 0 ? `, in run ${runs.join(' and ')}` : ''}`
 }
 
-function describeRetired({ store, reason, from, to, numbers, isCovered }: RetiredHole): string {
+/** One line about what a retired store left open. */
+export function describeRetired(hole: RetiredHole): string {
+  const { store, reason, from, to, numbers, isCovered } = hole
   const since = from === null ? 'the beginning' : timeText(from)
   const known = `${count(numbers)} known numbers, and whatever nobody knows`
   const end = isCovered ? '' : '; Kafka has deleted the readings of that time'
   const name = `store ${printable(store)} at ${timeText(to)}: ${printable(reason)}`
-  return `  retired: ${name}; open since ${since}: ${known}${end}`
+  return `retired: ${name}; open since ${since}: ${known}${end}`
 }
 
 function describeConflict({ epoch, sequence, zone, zoneSequence, receivedAt }: Conflict): string {

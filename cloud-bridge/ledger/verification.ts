@@ -10,7 +10,7 @@ import { createRegistryClient } from '../registry/registry.ts'
 import { assessGateways } from './assessment.ts'
 import { createLedger } from './ledger.ts'
 import { createReport, describeReport, exitCodeOf, type LedgerReport } from './report.ts'
-import { createTopicReader, MissingTopics } from './topic-reader.ts'
+import { createTopicReader, MissingTopics } from './topics/topic-reader.ts'
 
 /** A gateway is silent after this many missed heartbeats. */
 const MISSED_HEARTBEATS = 3
@@ -34,7 +34,7 @@ export type VerifyOptions = {
   onProblem(line: string): void
 }
 
-type ReaderOptions = Pick<
+export type ReaderOptions = Pick<
   VerifyOptions,
   'config' | 'silentAfterMs' | 'awaitedMaxMs' | 'isTerminal' | 'signal' | 'onProblem'
 >
@@ -49,10 +49,7 @@ type ProgressOptions = Pick<VerifyOptions, 'isTerminal' | 'onProblem'>
  */
 export async function verifyLedger(options: VerifyOptions): Promise<number> {
   const { config, signal, watch = false, json = false, onReport, onProblem } = options
-  if (config.kafka.brokers.length === 0) {
-    const cure = 'Set it, or SLUICE_KAFKA_BROKERS, to host:port of a broker'
-    throw new CannotStart(`kafka.brokers is not configured. ${cure}`)
-  }
+  requireBrokers(config)
   const readReport = createReportReader(options, (await createKafkaClient(config.kafka)).stream)
   const aborted = abortOf(signal)
   // The first exit code is for a signal that aborts before the first report.
@@ -76,33 +73,54 @@ export async function verifyLedger(options: VerifyOptions): Promise<number> {
 }
 
 /** Each call reads on to the current ends of the topics and reports on all that was read so far. */
-export function createReportReader(
+function createReportReader(options: ReaderOptions, stream: EventStream) {
+  const reading = createLedgerReading(options, stream)
+  return async (): Promise<LedgerReport> => {
+    await reading.readToEnd()
+    return reading.report()
+  }
+}
+
+/** A ledger, how to read the topics into the ledger, and the report on all that was read so far. */
+export function createLedgerReading(
   { config, silentAfterMs, awaitedMaxMs, signal, isTerminal, onProblem }: ReaderOptions,
   stream: EventStream,
 ) {
   const { kafka, bridge, outbox, registry } = config
-  const progress = createProgress({ isTerminal, onProblem })
+  const { onRecord } = createProgress({ isTerminal, onProblem })
   const ledger = createLedger()
   const { url } = registry
   const client = url === null ? null : createRegistryClient({ ...registry, url, signal })
   const reader = createEventReader(client)
-  const { onRecord } = progress
   const topicReader = createTopicReader({ stream, ledger, topics: kafka.topics, reader, onRecord })
-  return async (): Promise<LedgerReport> => {
-    // The moment of the ends, because a large topic takes longer to read than a gateway is silent.
-    const nowMs = await topicReader.readToEnd()
-    const assessments = assessGateways(ledger.gateways.values(), {
-      nowMs,
-      silentAfterMs: silentAfterMs ?? MISSED_HEARTBEATS * outbox.heartbeatMs,
-      // The bridge reads complete groups, and the last group can exceed the batch's limit.
-      inFlightMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
-      logStarts: ledger.logStarts,
-      backfillLogStarts: ledger.backfillLogStarts,
-      noteLogStarts: ledger.noteLogStarts,
-      awaitedMaxMs,
-    })
-    return createReport(assessments, topicReader.foreign, nowMs)
+  let nowMs = Date.now()
+  return {
+    ledger,
+    async readToEnd(): Promise<void> {
+      // The moment of the ends, because a topic may take longer to read than a gateway is silent.
+      nowMs = await topicReader.readToEnd()
+    },
+    report(): LedgerReport {
+      const assessments = assessGateways(ledger.gateways.values(), {
+        nowMs,
+        silentAfterMs: silentAfterMs ?? MISSED_HEARTBEATS * outbox.heartbeatMs,
+        // The bridge reads complete groups, and the last group can exceed the batch's limit.
+        inFlightMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
+        logStarts: ledger.logStarts,
+        backfillLogStarts: ledger.backfillLogStarts,
+        noteLogStarts: ledger.noteLogStarts,
+        awaitedMaxMs,
+      })
+      return createReport(assessments, topicReader.foreign, nowMs)
+    },
   }
+}
+
+/** Throws CannotStart when no broker is configured. */
+export function requireBrokers({ kafka }: Config): void {
+  if (kafka.brokers.length > 0) return
+  const cure = 'Set it, or SLUICE_KAFKA_BROKERS, to host:port of a broker'
+  throw new CannotStart(`kafka.brokers is not configured. ${cure}`)
 }
 
 /** Reports from time to time how many records were read. */
@@ -130,7 +148,7 @@ function abortOf(signal: AbortSignal): Promise<'aborted'> {
 }
 
 /** One line: the problem and its cure. */
-function problemText(error: unknown, { kafka }: Config): string {
+export function problemText(error: unknown, { kafka }: Config): string {
   const cluster = `Kafka at ${kafka.brokers.join(', ')}`
   if (error instanceof MissingTopics) {
     const cure = 'Create it, or set kafka.topics to the topics that the bridge writes'

@@ -49,7 +49,7 @@ function forks(known: GatewayLedger): Problem[] {
     const retiredMs = known.retirements.of(run)?.appendTimeMs ?? Number.NEGATIVE_INFINITY
     if (!first || !last || ends.length === 1 || last.appendTimeMs <= retiredMs) return []
     const runs = ends.map(end => end.run).join(' and ')
-    const text = `runs ${runs} of store ${run.store} both follow run ${run.epoch}: a copied card`
+    const text = `runs ${runs} of store ${run.store} both follow run ${run.epoch}`
     return [twoGateways(known, text)]
   })
 }
@@ -93,7 +93,7 @@ function unheard({ run, state, wentBackTo }: Tip, tips: readonly Tip[]): Problem
 function notesGone(run: EpochLedger, known: GatewayLedger, options: Options): Problem[] {
   const { start, epoch } = run
   const oldest = oldestIn(run)
-  if (start || !oldest || isRetired(run, known)) return []
+  if (start || !oldest || oldest.sequence === 1 || isRetired(run, known)) return []
   const isYoung = options.nowMs - oldest.appendTimeMs <= options.silentAfterMs
   if (isYoung) return []
   const readingsFromMs = Math.min(...(options.logStarts?.values() ?? []), oldest.appendTimeMs)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { assessGateways, type GatewayAssessment } from '../../../cloud-bridge/ledger/assessment.ts'
 import { createLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { createTopicReader } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import { createTopicReader } from '../../../cloud-bridge/ledger/topics/topic-reader.ts'
 import type { RehearsalOutcome } from './outcome.ts'
 import type { Stage } from './stage.ts'
 

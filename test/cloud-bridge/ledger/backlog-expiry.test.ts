@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { assessGateways } from '../../../cloud-bridge/ledger/assessment.ts'
 import { createLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { createTopicReader } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import { createTopicReader } from '../../../cloud-bridge/ledger/topics/topic-reader.ts'
 import type { EventStream, ReadRecord } from '../../../cloud-bridge/ports/event-stream.ts'
 import { encodeEvent } from '../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../config/event/events-fixture.ts'

@@ -1,7 +1,7 @@
 import { expect, inject, it, vi } from 'vitest'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { createLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { createTopicReader } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import { createTopicReader } from '../../../cloud-bridge/ledger/topics/topic-reader.ts'
 import { createEventReader } from '../../../cloud-bridge/registry/event-reader.ts'
 import { createRegistryClient } from '../../../cloud-bridge/registry/registry.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'

@@ -11,12 +11,15 @@ export const SILENT_AFTER_MS = 30_000
 /** The ledger's verdict on the simulated topics, with the ledger's own code. */
 export function verdictOn({ topics, nowMs }: World): LedgerReport {
   const ledger = createLedger()
-  const startOf = ({ begin, records: [first] }: (typeof topics.readings)[number]) =>
-    begin === 0 ? Number.NEGATIVE_INFINITY : (first?.appendTimeMs ?? Number.POSITIVE_INFINITY)
+  if (topics.notes.begin > 0) ledger.setNoteLogStart(0, startOf(topics.notes))
   for (const { value, appendTimeMs } of topics.notes.records) {
     const note = decodeNote(Buffer.from(JSON.stringify(value)), appendTimeMs)
     if (!note) throw new Error(`the ledger cannot decode ${JSON.stringify(value)}`)
     ledger.addNote(note)
+  }
+  for (const [partition, log] of topics.backfill.entries()) {
+    if (log.begin > 0) ledger.setBackfillLogStart(partition, startOf(log))
+    for (const { value, appendTimeMs } of log.records) ledger.addEvent({ ...value, appendTimeMs })
   }
   for (const [partition, log] of topics.readings.entries()) {
     if (log.begin + log.records.length > 0) ledger.setLogStart(partition, startOf(log))
@@ -24,10 +27,10 @@ export function verdictOn({ topics, nowMs }: World): LedgerReport {
       ledger.addEvent({ ...value, appendTimeMs, partition })
     }
   }
-  const { logStarts, backfillLogStarts } = ledger
+  const { logStarts, backfillLogStarts, noteLogStarts } = ledger
   const options = { nowMs, silentAfterMs: SILENT_AFTER_MS, inFlightMaxEvents: BATCH_MAX }
   const assessments = assessGateways(ledger.gateways.values(), {
-    ...{ ...options, logStarts, backfillLogStarts },
+    ...{ ...options, logStarts, backfillLogStarts, noteLogStarts },
   })
   return createReport(assessments, 0, nowMs)
 }
@@ -42,7 +45,9 @@ export function findFalseProof(world: World, report: LedgerReport): string | nul
   if (twice) return `two readings under one id: ${JSON.stringify(twice)}`
   // A store can change its name, so the oldest moment of all gateways counts.
   const provenMs = Math.min(...report.gateways.map(({ time }) => time ?? Number.NEGATIVE_INFINITY))
-  const oldestKeptMs = Math.max(...world.topics.readings.map(startOf))
+  const oldestKeptMs = Math.max(
+    ...[...world.topics.readings, ...world.topics.backfill].map(startOf),
+  )
   for (const fate of world.fates.values()) {
     const { reading, delivered, named, lostAtMs } = fate
     if (delivered || named.length > 0 || reading.receivedAt <= oldestKeptMs) continue
@@ -57,7 +62,7 @@ export function findFalseProof(world: World, report: LedgerReport): string | nul
 /** Two different readings in Kafka under one run and number. */
 function findConflict({ topics }: World): Reading[] | null {
   const byId = new Map<string, Reading>()
-  for (const { records } of topics.readings) {
+  for (const { records } of [...topics.readings, ...topics.backfill]) {
     for (const { value } of records) {
       const id = `${value.epoch} ${value.sequence}`
       const known = byId.get(id) ?? value
@@ -68,7 +73,9 @@ function findConflict({ topics }: World): Reading[] | null {
   return null
 }
 
-const startOf = ({ begin, records: [first] }: World['topics']['readings'][number]) =>
+type AnyLog = { begin: number; records: { appendTimeMs: number }[] }
+
+const startOf = ({ begin, records: [first] }: AnyLog) =>
   begin === 0 ? Number.NEGATIVE_INFINITY : (first?.appendTimeMs ?? Number.POSITIVE_INFINITY)
 
 type Heads = { epoch: number; lastSequence: number }
@@ -79,7 +86,7 @@ function evidenceOf({ topics }: World, run: number) {
   const hear = (number: number) => {
     highest = Math.max(highest ?? 0, number)
   }
-  for (const { records } of topics.readings) {
+  for (const { records } of [...topics.readings, ...topics.backfill]) {
     for (const { value } of records) if (value.epoch === run) hear(value.sequence)
   }
   const ends: { by: number; last: number }[] = []
@@ -108,8 +115,9 @@ function isProvable(world: World, { reading }: Fate): boolean {
       delivered && other.epoch === reading.epoch && other.sequence === reading.sequence,
   )
   if (isHidden) return false
-  // Of two cards that go on in one run, each can hide the silence of the other.
-  if (world.sharedRuns.has(reading.epoch)) return false
+  // Of two cards that go on in one run, each can hide what the other lacks.
+  const isShared = [...world.sharedRuns].some(run => world.isOfLineage(run, reading.epoch))
+  if (isShared) return false
   let successor: number | undefined
   for (let run: number | undefined = reading.epoch; run; run = world.parents.get(run)) {
     const { highest, ends } = evidenceOf(world, run)
@@ -119,7 +127,7 @@ function isProvable(world: World, { reading }: Fate): boolean {
       const goesOn = ({ files: { outbox } }: Card) =>
         world.isOfLineage(run, outbox.epoch) && !world.isOfLineage(successor ?? 0, outbox.epoch)
       const isContinued = run !== reading.epoch && world.cards.some(goesOn)
-      return !isEnded && !isContinued && !world.sharedRuns.has(run)
+      return !isEnded && !isContinued
     }
     successor = run
   }

@@ -12,6 +12,8 @@ export type CardFiles = {
     heads: Record<string, number>
     lastSequence: number
     lastNote: number
+    /** The last sequence that a heartbeat named. */
+    headsUpTo: number
     readings: Reading[]
     notes: SimulatedNote[]
   }
@@ -38,7 +40,7 @@ export const createCard = (store: string, gateway: string): Card => ({
   images: [],
   files: {
     outbox: {
-      ...{ store, gateway, epoch: 0, heads: {}, lastSequence: 0, lastNote: 0 },
+      ...{ store, gateway, epoch: 0, heads: {}, lastSequence: 0, lastNote: 0, headsUpTo: 0 },
       ...{ readings: [], notes: [] },
     },
     inbox: { id: `inbox of ${store}`, next: 1, nextNote: 1, lastNote: 0, deferred: [] },
@@ -97,6 +99,7 @@ export function startCard(card: Card, epoch: number, at: number, gateway?: strin
   const content = { epoch, firstSequence: last + 1, previous: isRenamed ? null : previous }
   addOutboxNote(card, 'epoch', content, { at })
   outbox.lastSequence = last
+  outbox.headsUpTo = last
   bell.sequence = last
   const events = last > stored.sequence && { from: stored.sequence + 1, to: last }
   if (!events && !notes) return null

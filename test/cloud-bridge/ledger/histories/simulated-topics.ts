@@ -19,9 +19,10 @@ export const PARTITIONS = 2
 
 type Log<Value> = { begin: number; records: { value: Value; appendTimeMs: number }[] }
 
-/** The readings topic with two partitions and the ledger topic with one, in memory. */
+/** The readings and backfill topics with two partitions, and the ledger topic with one. */
 export function createSimulatedTopics() {
-  const readings = Array.from({ length: PARTITIONS }, (): Log<Reading> => emptyLog())
+  const partitions = () => Array.from({ length: PARTITIONS }, (): Log<Reading> => emptyLog())
+  const [readings, backfill] = [partitions(), partitions()]
   let notes: Log<SimulatedNote> = emptyLog()
   /** Deletes and returns the records that Kafka stored before a moment (ms since 1970). */
   const expire = <Value>(log: Log<Value>, beforeMs: number) => {
@@ -32,16 +33,19 @@ export function createSimulatedTopics() {
   }
   return {
     readings,
+    backfill,
     get notes() {
       return notes
     },
-    addReading(reading: Reading, appendTimeMs: number): void {
-      readings[partitionOf(reading)]!.records.push({ value: reading, appendTimeMs })
+    addReading(reading: Reading, appendTimeMs: number, isBacklog: boolean): void {
+      const topic = isBacklog ? backfill : readings
+      topic[partitionOf(reading)]!.records.push({ value: reading, appendTimeMs })
     },
     addNote(note: SimulatedNote, appendTimeMs: number): void {
       notes.records.push({ value: structuredClone(note), appendTimeMs })
     },
-    expireReadings: (beforeMs: number) => readings.flatMap(log => expire(log, beforeMs)),
+    expireReadings: (beforeMs: number) =>
+      [...backfill, ...readings].flatMap(log => expire(log, beforeMs)),
     expireNotes: (beforeMs: number) => expire(notes, beforeMs),
     /** Deletes the ledger topic and creates it. */
     emptyNotes(): void {

@@ -74,8 +74,12 @@ export class World {
     }
   }
 
+  /** The heartbeat, which a gateway writes only when it has new events. */
   beat(card: Card): void {
-    const { epoch, lastSequence, heads } = card.files.outbox
+    const { outbox } = card.files
+    const { epoch, lastSequence, heads } = outbox
+    if (outbox.headsUpTo === lastSequence) return
+    outbox.headsUpTo = lastSequence
     const content = { epoch, lastSequence, zones: Object.entries(heads) }
     addOutboxNote(card, 'heads', content, { at: this.nowMs })
   }
@@ -113,8 +117,8 @@ export class World {
     this.addInboxNote(card, 'jump', { from, to, range: 1, reason: 'not there' })
   }
 
-  deliver(reading: Reading): void {
-    this.topics.addReading(reading, this.nowMs)
+  deliver(reading: Reading, { isBacklog = false } = {}): void {
+    this.topics.addReading(reading, this.nowMs, isBacklog)
     this.fates.get(reading.key)!.delivered = true
   }
 
@@ -133,7 +137,8 @@ export class World {
     const { outbox, inbox } = card.files
     for (const { from, to, note } of inbox.deferred.splice(0)) {
       for (const reading of outbox.readings) {
-        if (reading.sequence >= from && reading.sequence <= to) this.deliver(reading)
+        if (reading.sequence < from || reading.sequence > to) continue
+        this.deliver(reading, { isBacklog: true })
       }
       this.addInboxNote(card, 'caught up', { from, to, why: 'backlog', behind: note })
     }

@@ -1,17 +1,17 @@
 import { expect, it } from 'vitest'
-import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
-import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
-import { createLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { createTopicReader } from '../../../cloud-bridge/ledger/topic-reader.ts'
-import { encodeEvent } from '../../../config/event/sensor-reading.ts'
-import { goldenEvent } from '../../config/event/events-fixture.ts'
+import { createKafkaClient } from '../../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkajs } from '../../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { createLedger } from '../../../../cloud-bridge/ledger/ledger.ts'
+import { createTopicReader } from '../../../../cloud-bridge/ledger/topics/topic-reader.ts'
+import { encodeEvent } from '../../../../config/event/sensor-reading.ts'
+import { goldenEvent } from '../../../config/event/events-fixture.ts'
 import {
   createTopics,
   describeWithKafka,
   openKafkaSink,
   sharedKafka,
-} from '../../setup/kafka/kafka.ts'
-import { freshTopics } from '../forward/running-bridge.ts'
+} from '../../../setup/kafka/kafka.ts'
+import { freshTopics } from '../../forward/running-bridge.ts'
 
 /** Deletes the first record, as Kafka's retention does. */
 async function shorten(topic: string): Promise<void> {

@@ -1,8 +1,8 @@
-import type { EventStream, ReadRecord, TopicOffsets } from '../ports/event-stream.ts'
-import { createEventReader, type EventReader } from '../registry/event-reader.ts'
-import type { createLedger } from './ledger.ts'
+import type { EventStream, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
+import { createEventReader, type EventReader } from '../../registry/event-reader.ts'
+import type { createLedger } from '../ledger.ts'
+import { decodeNote } from '../notes/notes.ts'
 import { createStartRecorder } from './log-starts.ts'
-import { decodeNote } from './notes/notes.ts'
 
 export type TopicReaderOptions = {
   stream: EventStream

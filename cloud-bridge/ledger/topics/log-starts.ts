@@ -1,5 +1,5 @@
-import type { ReadRecord } from '../ports/event-stream.ts'
-import type { createLedger } from './ledger.ts'
+import type { ReadRecord } from '../../ports/event-stream.ts'
+import type { createLedger } from '../ledger.ts'
 
 /**
  * Records in the ledger from when on each partition still has its records. `begin` is to be called

@@ -1,0 +1,118 @@
+import { partitionOf } from '../../config/event/partitioner.ts'
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
+import { timeText } from '../../config/process/text-format.ts'
+import type { NoteContents } from '../../gateway/store/notes/note-kinds.ts'
+import type { KafkaClient } from '../kafka/client.ts'
+import { createKafkaClient } from '../kafka/configured-client.ts'
+import { decodeNote } from './notes/notes.ts'
+import { describeRetired, type LedgerReport } from './report.ts'
+import type { StoreAssessment } from './runs/stores.ts'
+import {
+  createLedgerReading,
+  problemText,
+  type ReaderOptions,
+  requireBrokers,
+} from './verification.ts'
+
+/** A store is found by so many of the first digits of its id. */
+const PREFIX_MIN = 6
+
+export type RetireOptions = Omit<ReaderOptions, 'silentAfterMs' | 'awaitedMaxMs'> & {
+  /** A gateway's id, for all its stores, or the id of a store or its first digits. */
+  name: string
+  reason: string
+  /** Only says what the retirement would combine into a hole. */
+  dryRun?: boolean | undefined
+  onResult(line: string): void
+}
+
+/** The stores to retire, under one gateway's name. */
+type Chosen = { gateway: string; stores: StoreAssessment[] }
+
+/**
+ * Reads the topics, says what is open in the past of the stores, and writes a note to the ledger
+ * topic that nothing more comes from these stores. Resolves with the exit code. Throws CannotStart
+ * when Kafka is not configured or unreachable, or when Kafka refuses the note.
+ */
+export async function retireStores(options: RetireOptions): Promise<number> {
+  const { config, name, dryRun = false, onResult, onProblem } = options
+  requireBrokers(config)
+  const client = await createKafkaClient(config.kafka)
+  const reading = createLedgerReading(options, client.stream)
+  await reading.readToEnd().catch(error => {
+    throw new CannotStart(problemText(error, config))
+  })
+  const report = reading.report()
+  const chosen = chooseStores(report, name)
+  if (!chosen) {
+    onProblem(`Kafka has heard of no gateway or store ${name}. ${knownStores(report)}`)
+    return exitStatusOf('ERR_NEGATIVE')
+  }
+  const { gateway, stores } = chosen
+  const value = retiredNote(chosen, options.reason)
+  const nowMs = Date.now()
+  reading.ledger.addNote(decodeNote(value, nowMs)!)
+  for (const line of previewLines(reading.report(), chosen)) onResult(line)
+  const ids = stores.map(({ store }) => store).join(', ')
+  if (dryRun) {
+    onResult('nothing was written (--dry-run)')
+    return exitStatusOf('DONE')
+  }
+  await sendNote(client, config.kafka.topics.ledger, gateway, value)
+  onResult(`retired: ${ids} of gateway ${gateway}`)
+  return exitStatusOf('DONE')
+}
+
+function chooseStores({ gateways }: LedgerReport, name: string): Chosen | null {
+  const isKnown = ({ store }: StoreAssessment) => store !== null
+  const ofName = gateways.find(({ gateway }) => gateway === name)
+  if (ofName) return { gateway: name, stores: ofName.stores.filter(isKnown) }
+  const found = gateways.flatMap(({ gateway, stores }) =>
+    stores
+      .filter(({ store }) => name.length >= PREFIX_MIN && store?.startsWith(name))
+      .map(store => ({ gateway, stores: [store] })),
+  )
+  const ids = new Set(found.map(({ stores }) => stores[0]!.store))
+  return ids.size === 1 ? found[0]! : null
+}
+
+function knownStores({ gateways }: LedgerReport): string {
+  const names = gateways.flatMap(({ gateway, stores }) => [
+    gateway,
+    ...stores.flatMap(({ store }) => (store === null ? [] : [store])),
+  ])
+  return names.length > 0 ? `It knows: ${names.join(', ')}` : 'It knows none'
+}
+
+function retiredNote({ gateway, stores }: Chosen, reason: string): Buffer {
+  const at = Date.now()
+  const ids = stores.flatMap(({ store }) => store ?? [])
+  const content: NoteContents['retired'] = { stores: ids, reason }
+  const facts = { gateway, store: ids[0] ?? '', origin: 'operator', sequence: at }
+  return Buffer.from(JSON.stringify({ ...facts, kind: 'retired', at, content }))
+}
+
+/** What becomes a hole, and which stores are still heard. */
+function previewLines({ gateways, at }: LedgerReport, { stores }: Chosen): string[] {
+  const ids = new Set(stores.map(({ store }) => store))
+  const holes = gateways.flatMap(({ retired }) => retired.filter(({ store }) => ids.has(store)))
+  const live = stores.filter(({ state }) => state === 'complete')
+  return [
+    ...holes.map(describeRetired),
+    ...(holes.length === 0 ? ['nothing is open in the past of the store'] : []),
+    ...live.map(({ store, heardTo }) => {
+      const heard = timeText(heardTo ?? at)
+      return `store ${store} was heard at ${heard}; when heard later, it is judged again`
+    }),
+  ]
+}
+
+async function sendNote(client: KafkaClient, topic: string, gateway: string, value: Buffer) {
+  const key = Buffer.from(gateway)
+  const partition = partitionOf(key, await client.topics.partitionsOf(topic))
+  await using sink = client.openSink()
+  const headers = { 'content-type': 'application/json' }
+  const [fate] = await sink.send({ topic, records: [{ key, partition, value, headers }] })
+  if (fate !== null) throw new CannotStart(`Kafka refuses the note: ${fate}`)
+}
