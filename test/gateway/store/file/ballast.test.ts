@@ -3,9 +3,27 @@ import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
 import { defaults } from '../../../../config/config.ts'
 import { startWriter, unreleasedBounds } from '../../../../gateway/ingest/writer.ts'
+import { DISK_FULL } from '../../../../gateway/store/file/ballast.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
+import { createReclaimSteps } from '../../../../gateway/store/retention/reclaim-steps.ts'
 import { numbered } from '../../../contracts/accept.ts'
 import { reading, readOutbox, temporary } from '../fixture.ts'
+
+it.each([
+  [DISK_FULL, 1],
+  ['the ballast cannot be written: EACCES', 0],
+])('without a ballast, events are deleted only on a full disk: %s', (fault, deletions) => {
+  const deletion = { pruneKept: vi.fn(() => true), dropOldest: vi.fn(() => true) }
+  const space = { truncateWal() {}, measure: () => ({ freeBytes: 0 }) }
+  const ballast = { isPresent: false, fault, write: () => false, free: () => false }
+  const parts = { deletion, space, ballast, deadLetterBytes: {}, thinning: {} }
+  const settings = { ...defaults.outbox, whenFull: 'drop-oldest' as const }
+  const steps = createReclaimSteps(parts as never, settings)
+  const inbox = { pendingRanges: null, replayFrom: null, nextNote: 1 }
+  expect(steps.restoreBallast(inbox)).toBe(deletions > 0)
+  expect(deletion.pruneKept).toHaveBeenCalledTimes(deletions)
+  expect(deletion.dropOldest).not.toHaveBeenCalled()
+})
 
 it('names the true reason when the ballast cannot be written, and deletes nothing meanwhile', async () => {
   using place = temporary()
