@@ -19,7 +19,8 @@ import { longRehearsals, rehearsals } from './rehearse/catalogue.ts'
 import { rehearse } from './rehearse/rehearse.ts'
 import { formatOutcomeTable } from './rehearse/stage/outcome.ts'
 
-const STOP_MS = 10_000
+/** Devices, two consumers, gateway, bridge and Kafka stop one after the other. */
+const STOP_MS = 40_000
 const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000 }
 
 const { env } = process

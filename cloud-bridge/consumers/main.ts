@@ -6,7 +6,7 @@ import type { Config } from '../../config/config.ts'
 import {
   createProgram,
   exitOnError,
-  requireConfig,
+  requireKafkaConfig,
   runCommand,
   timeArgument,
   withConfig,
@@ -44,7 +44,7 @@ withConfig(program, process.env)
     timeArgument(Date.now(), { word: 'beginning', ms: 0 }),
   )
   .action(async (name: string, options: Options) => {
-    const config = requireConfig(options.config, process.env)
+    const config = requireKafkaConfig(options.config, process.env)
     process.umask(0o077)
     await run(name, config, options)
   })

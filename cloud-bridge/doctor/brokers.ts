@@ -89,7 +89,7 @@ export function kafkaChecks(
   if (brokers.length === 0) {
     const subject = 'kafka.brokers'
     const value = 'not configured, so all events stay in the outbox'
-    const cure = 'Set it to host:port of some brokers'
+    const cure = 'Set it to host:port of some brokers, or run ./sluice up, which starts a Kafka'
     return [{ subject, run: async () => [warning(subject, value, cure)] }]
   }
   const queries = queryBrokers({ brokers }, createClient)

@@ -4,6 +4,7 @@ import { type AdminAccess, loadAdminAccess } from '../../config/admin.ts'
 import { type Config, type Fault, loadConfig } from '../../config/config.ts'
 import { createProgram, withConfig } from '../../config/process/command-line.ts'
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
+import { withRunningKafka } from '../../config/process/local-run.ts'
 import { effectTopicsOf } from '../consumers/effect-topics.ts'
 import { runChecks } from './check-runner.ts'
 import { createChecks } from './checks.ts'
@@ -39,7 +40,8 @@ if (!createTopics && (admin !== undefined || replication !== undefined)) {
 const loaded = loadConfig({ file, env: process.env })
 const adminAccess = admin === undefined ? { access: {} } : loadAdminAccess(admin)
 if ('config' in loaded && 'access' in adminAccess) {
-  const findings = await run(loaded.config, adminAccess.access)
+  const config = withRunningKafka(loaded.config, line => process.stderr.write(`${line}\n`))
+  const findings = await run(config, adminAccess.access)
   const hasFaults = findings.some(({ status }) => status === 'fault')
   if (json) printJson(!hasFaults, findings)
   process.exitCode = exitStatusOf(hasFaults ? 'ERR_NEGATIVE' : 'DONE')

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 import {
   createProgram,
-  requireConfig,
+  requireKafkaConfig,
   runCommand,
   withConfig,
 } from '../../config/process/command-line.ts'
@@ -48,7 +48,7 @@ Exit codes:
   .action(async ({ config: file, silentAfter, awaitedFor, ...options }) => {
     process.exitCode = await verifyLedger({
       ...options,
-      config: requireConfig(file, env),
+      config: requireKafkaConfig(file, env),
       silentAfterMs: silentAfter && silentAfter * 1000,
       awaitedMaxMs: awaitedFor && awaitedFor * 1000,
       isTerminal: process.stderr.isTTY,

@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts'
 import {
   createProgram,
   exitWith,
-  requireConfig,
+  requireKafkaConfig,
   runCommand,
   timeArgument,
   toOption,
@@ -48,7 +48,7 @@ withConfig(program, env)
   .option('--topic <name>', 'with --archive: send to this topic')
   .option('--json', 'print the answer as one JSON object')
   .action(async (options: Options) => {
-    const config = requireConfig(options.config, env)
+    const config = requireKafkaConfig(options.config, env)
     if (options.from >= options.to) throw new CannotStart('--from must be before --to')
     if (options.archive !== undefined) await replayArchived(config, options.archive, options)
     else if (options.topic === undefined) await replayThroughBridge(config, options)

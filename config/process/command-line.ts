@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config.ts'
 import { type ExitCode, exitCodes, exitStatusOf } from './exit-codes.ts'
 import { CannotStart } from './lifetime.ts'
+import { withRunningKafka } from './local-run.ts'
 import type { Log } from './log.ts'
 import { pause } from './pause.ts'
 import { OutputClosed } from './terminal.ts'
@@ -36,6 +37,13 @@ export function requireConfig(file: string | undefined, env: NodeJS.ProcessEnv):
   if ('config' in loaded) return loaded.config
   throw new CannotStart(describeFaults(loaded.faults))
 }
+
+/**
+ * Loads the configuration for a command that reads Kafka. Without configured brokers, the command
+ * uses the Kafka of a running `sluice up`, and says so on standard error.
+ */
+export const requireKafkaConfig = (file: string | undefined, env: NodeJS.ProcessEnv): Config =>
+  withRunningKafka(requireConfig(file, env), line => process.stderr.write(`${line}\n`))
 
 export type RunOptions = {
   /** The error code for errors that have no code of their own; ERR_FAILED by default. */

@@ -15,7 +15,8 @@ import { fetchKafkaJars } from './jars.ts'
 import { findJavaProblem, type JavaTools, KafkaProblem, toolsInPath } from './java.ts'
 import { type ExtraBrokerSettings, serverProperties } from './server-properties.ts'
 
-const READY_MAX_MS = 60_000
+/** How often a wait for the broker is reported. */
+const REPORT_EVERY_MS = 10_000
 const READY_POLL_MS = 50
 const DISPOSE_DEADLINE_MS = 5_000
 const LOG_TAIL_BYTES = 2_000
@@ -77,7 +78,7 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   onProgress(`starting Kafka on port ${port}`)
   const { listeners, clusterNode, properties } = options
   const extraSettings = { listeners, clusterNode, properties }
-  const node: Node = { java: tools.java, jars, dir, port, clusterId, extraSettings }
+  const node: Node = { java: tools.java, jars, dir, port, clusterId, extraSettings, onProgress }
   let broker = await startFirst(node, signal).catch(error => {
     lock.close()
     throw error
@@ -133,6 +134,7 @@ type Node = {
   port: number
   clusterId: string
   extraSettings: ExtraBrokerSettings
+  onProgress: (line: string) => void
 }
 
 // Returns the cluster id: that of the formatted data, else the given id, else a new id.
@@ -197,7 +199,7 @@ async function untilReady(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const startedAtMs = performance.now()
-  while (performance.now() - startedAtMs < READY_MAX_MS) {
+  for (let reports = 0; ; await sleep(READY_POLL_MS)) {
     signal?.throwIfAborted()
     if (broker.exitCode !== null || broker.signalCode !== null) {
       throw await notReady(node, 'its process ended before it was ready')
@@ -206,9 +208,15 @@ async function untilReady(
     const state = readiness(metadata, node.clusterId, node.extraSettings.clusterNode?.nodeId)
     if (state === 'another-kafka') throw portTaken(node.port)
     if (state === 'ready') return
-    await sleep(READY_POLL_MS)
+    const waitedMs = performance.now() - startedAtMs
+    if (waitedMs < (reports + 1) * REPORT_EVERY_MS) continue
+    reports++
+    const seconds = Math.round(waitedMs / 1000)
+    const log = join(node.dir, 'kafka.log')
+    node.onProgress(
+      `waiting for Kafka for ${seconds} s: process ${broker.pid} starts; its log is ${log}`,
+    )
   }
-  throw await notReady(node, `not ready on port ${node.port} within ${READY_MAX_MS / 1000} s`)
 }
 
 async function writeSettings(node: Node, dataDir: string): Promise<string> {

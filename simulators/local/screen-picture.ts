@@ -1,6 +1,7 @@
 // Prints the picture of the live screen in the README:
 // ./sluice exec simulators/local/screen-picture.ts > docs/screen.svg
-import { drawScreen, type ScreenState } from './screen.ts'
+import { defaults } from '../../config/config.ts'
+import { drawScreen, type ScreenState, screenHeadings } from './screen.ts'
 
 const sampleAtMs = Date.UTC(2026, 2, 2, 8, 30)
 const backlog = { events: 47, bytes: 8_300, oldestAgeMs: 120 }
@@ -53,6 +54,11 @@ const sampleBefore: ScreenState = {
   bridge: { ...sample.bridge, delivered: sample.bridge.delivered - 498 },
 }
 
+const headings = screenHeadings({
+  ...defaults,
+  kafka: { ...defaults.kafka, brokers: ['127.0.0.1:9092'] },
+})
+
 const LABEL_CHARACTERS = 16
 const CHARACTER_PX = 8.43
 const LINE_PX = 22
@@ -61,7 +67,7 @@ const TITLE_BAR_PX = 34
 
 /** The live screen of a fixed sample as an SVG document, drawn as a terminal window. */
 export function screenPicture(): string {
-  const lines = drawScreen(sample, sampleBefore)
+  const lines = drawScreen(sample, sampleBefore, headings)
   const longest = Math.max(...lines.map(line => line.length))
   const width = Math.ceil(2 * PADDING_PX + longest * CHARACTER_PX)
   const height = TITLE_BAR_PX + 2 * PADDING_PX + lines.length * LINE_PX

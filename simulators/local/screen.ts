@@ -1,6 +1,7 @@
 import type { BridgeState } from '../../cloud-bridge/forward/bridge-status.ts'
 import { waitingText } from '../../cloud-bridge/retry/flow-status.ts'
 import { sharesText } from '../../cloud-bridge/zones/hot-zones.ts'
+import type { Config } from '../../config/config.ts'
 import type { GatewayState } from '../../config/process/gateway-state.ts'
 import { deliveryPlanLines } from './delivery-lines.ts'
 
@@ -10,21 +11,42 @@ import { deliveryPlanLines } from './delivery-lines.ts'
  */
 export type ScreenState = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }
 
+/** The addresses of gateway and bridge, which stand beside their headings. */
+export type ScreenHeadings = { gateway: string; bridge: string }
+
 /**
- * The live screen as lines: acknowledged readings a second, undelivered events in the outbox,
+ * The live screen as lines, under a heading for gateway and bridge: acknowledged readings a second, undelivered events in the outbox,
  * events of each partition, and the moment up to which everything is in Kafka. A rate is the
  * difference between `now` and `before`; without `before` the screen shows `-` in its place.
  */
-export function drawScreen(now: ScreenState, before: ScreenState | null): string[] {
+export function drawScreen(
+  now: ScreenState,
+  before: ScreenState | null,
+  headings: ScreenHeadings,
+): string[] {
   // The bridge counts its last deliveries too; the gateway counts only what the inbox has saved.
   const backlog = now.bridge?.backlog ?? now.gateway?.backlog
   return [
+    headingLine('GATEWAY', headings.gateway),
     ...gatewayLines(now, before),
     ...waitingLine(backlog),
     ...spaceLines(now.gateway?.space),
     ...wearLines(now.gateway?.wear),
+    headingLine('BRIDGE', headings.bridge),
     ...bridgeLines(now, before),
   ]
+}
+
+const headingLine = (name: string, address: string) => `${name.padEnd(16)}${address}`
+
+/** The headings of the live screen of a configuration. */
+export function screenHeadings({ gateway, bridge, kafka }: Config): ScreenHeadings {
+  const address = ({ host, port }: { host: string; port: number }) => `${host}:${port}`
+  const target = kafka.brokers.length > 0 ? kafka.brokers.join(', ') : 'no Kafka configured'
+  return {
+    gateway: `MQTT ${address(gateway.mqtt)}, pages http://${address(gateway.http)}`,
+    bridge: `to ${target}, pages http://${address(bridge.http)}`,
+  }
 }
 
 function gatewayLines({ gateway, atMs }: ScreenState, before: ScreenState | null): string[] {

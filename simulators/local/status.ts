@@ -2,6 +2,7 @@ import type { Config } from '../../config/config.ts'
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { fetchState } from '../processes/sluice-process.ts'
 import { startDisplay } from './display.ts'
+import { screenHeadings } from './screen.ts'
 
 export type StatusOptions = { config: Config; json?: boolean; signal: AbortSignal }
 
@@ -19,7 +20,9 @@ export async function showStatus({ config, json = false, signal }: StatusOptions
     process.stdout.write(`${JSON.stringify(state)}\n`)
     return state.gateway || state.bridge ? 0 : 1
   }
-  await using _display = startDisplay({ fetchStates })
+  const headings = screenHeadings(config)
+  const onInterrupt = 'Ctrl-C ends this screen; gateway and bridge continue.'
+  await using _display = startDisplay({ fetchStates, headings, onInterrupt })
   await new Promise(resolve => signal.addEventListener('abort', resolve))
   return exitStatusOf('DONE')
 }

@@ -1,8 +1,12 @@
 import { dirname, join } from 'node:path'
+import type { Config } from '../../config/config.ts'
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
+import { localRunFile, openLocalRunNote } from '../../config/process/local-run.ts'
 import { startConsumers } from '../pipeline/consumers.ts'
 import { type Pipeline, type PipelineOptions, startPipeline } from '../pipeline/pipeline.ts'
 import { startDisplay } from './display.ts'
+import { screenHeadings } from './screen.ts'
 
 export type UpOptions = Omit<PipelineOptions, 'onProgress' | 'signal'> & {
   /**
@@ -16,25 +20,54 @@ export type UpOptions = Omit<PipelineOptions, 'onProgress' | 'signal'> & {
 
 /**
  * Runs the whole pipeline and shows the live screen; with `json` it prints nothing but the verdict.
- * Returns the exit code: 0 when the signal ended the run, or when the verdict is `complete`.
+ * While it runs, a note in the folder of the outbox names the Kafka for other commands. Returns the
+ * exit code: 0 when the signal ended the run, or when the verdict is `complete`.
  */
 export async function runUp(options: UpOptions): Promise<number> {
+  try {
+    return await run(options)
+  } catch (error) {
+    // The signal ended the start; everything that had started is stopped again.
+    if (options.signal.aborted && error === options.signal.reason) return exitStatusOf('DONE')
+    throw error
+  }
+}
+
+async function run(options: UpOptions): Promise<number> {
   const { signal, durationMs, json = false } = options
-  const say = (line: string) => process.stderr.write(`${line}\n`)
-  await using pipeline = await startPipeline({ ...options, onProgress: say })
+  const printLine = (line: string): void => {
+    process.stderr.write(`${line}\n`)
+  }
+  // While the screen is shown, the screen places the lines.
+  let say = printLine
+  const onProgress = (line: string) => say(line)
+  await using pipeline = await startPipeline({ ...options, onProgress })
+  const running = configOf(options, pipeline)
+  using _note = openLocalRunNote(options.config, {
+    ...{ pid: process.pid, kafka: { brokers: [...pipeline.brokers] } },
+    addresses: addressesOf(running),
+  })
   await using consumers = pipeline.problem
     ? null
-    : await startConsumersFor(options, pipeline.brokers, say)
+    : await startConsumersFor(options, pipeline.brokers, onProgress)
+  for (const line of addressLines(running)) say(line)
   await using display = startDisplay({
     fetchStates: pipeline.states,
+    headings: screenHeadings(running),
+    onInterrupt: 'Ctrl-C stops devices, gateway, bridge and Kafka; the data stays on disk.',
     notice: () => noKafkaNotice(pipeline),
     quiet: json,
   })
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => {
+    say = printLine
+  })
+  say = display.say
   await pipeline.devices.run(
     durationMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(durationMs)]),
   )
   if (durationMs === undefined || signal.aborted) {
-    display.say('stopping devices, gateway, bridge and Kafka')
+    display.say('stopping: what is acknowledged stays on disk')
     return exitStatusOf('DONE')
   }
   display.say('delivering the events that are still in the outbox')
@@ -52,18 +85,58 @@ export async function runUp(options: UpOptions): Promise<number> {
   return exitStatusOf(verdict.verdict === 'complete' ? 'DONE' : 'ERR_NEGATIVE')
 }
 
-function startConsumersFor(
-  { config, configFile, env }: UpOptions,
+/**
+ * Starts the consumers; null when one does not start. The reason is reported, and everything else
+ * continues.
+ */
+async function startConsumersFor(
+  { config, configFile, env, signal }: UpOptions,
   brokers: readonly string[],
   say: (line: string) => void,
 ) {
   say('starting analytics and archive')
-  return startConsumers(config, {
-    configFile,
-    env: { ...env, SLUICE_KAFKA_BROKERS: brokers.join(',') },
-    logDir: join(dirname(config.outbox.file), 'log'),
-    onProblem: say,
-  })
+  try {
+    return await startConsumers(config, {
+      configFile,
+      env: { ...env, SLUICE_KAFKA_BROKERS: brokers.join(',') },
+      logDir: join(dirname(config.outbox.file), 'log'),
+      onProblem: say,
+      signal,
+    })
+  } catch (error) {
+    if (!(error instanceof CannotStart)) throw error
+    say(`${error.message}: everything else runs`)
+    return null
+  }
+}
+
+/** The configuration with which the parts run: with the brokers of the local Kafka. */
+const configOf = ({ config }: UpOptions, { brokers }: Pipeline): Config => ({
+  ...config,
+  kafka: { ...config.kafka, brokers },
+})
+
+/** Where each part is, for people. */
+function addressesOf({ gateway, bridge, consumers, kafka, outbox }: Config) {
+  const pages = ({ host, port }: { host: string; port: number }) => `http://${host}:${port}`
+  return {
+    Kafka: kafka.brokers.join(', ') || 'none',
+    MQTT: `${gateway.mqtt.host}:${gateway.mqtt.port}`,
+    gateway: `${pages(gateway.http)}/health (also /ready, /metrics, /state)`,
+    bridge: `${pages(bridge.http)}/health`,
+    analytics: `${pages(consumers.analytics.http)}/openapi.json`,
+    archive: `${pages(consumers.archive.http)}/health, files in ${consumers.archive.dir}`,
+    logs: join(dirname(outbox.file), 'log'),
+  }
+}
+
+function addressLines(config: Config): string[] {
+  const addresses = Object.entries(addressesOf(config))
+  const file = localRunFile(config)
+  return [
+    ...addresses.map(([name, address]) => `  ${name.padEnd(12)}${address}`),
+    `other commands, such as ./sluice ledger verify, find this Kafka through ${file}`,
+  ]
 }
 
 /** The line that a person must read when no Kafka can be started; null when there is a Kafka. */

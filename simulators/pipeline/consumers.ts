@@ -9,8 +9,10 @@ import {
 } from '../processes/sluice-process.ts'
 import type { Verdict } from './verdict.ts'
 
-const CATCH_UP_MAX_MS = 30_000
+/** Analytics has stopped when its total does not change for this time. */
+const STALLED_MS = 60_000
 const POLL_MS = 300
+const RETRY_MS = 1000
 /**
  * The metric that contains the number of a simulated message, so that the devices' record gives the
  * expected sum of the metric.
@@ -20,7 +22,7 @@ const NUMBER_METRIC = 'simulated_number'
 type Total = { count: number; sum: number }
 
 /**
- * Starts analytics and archive, each as a process of its own; disposing stops both processes.
+ * Starts analytics and then archive, each as a process of its own; disposing stops both processes.
  * `judge` compares what analytics has aggregated since this start with the devices' own record. It
  * returns the verdict with `aggregated` and, if they differ, with a further fault.
  */
@@ -30,9 +32,17 @@ export async function startConsumers({ consumers }: Config, options: SluiceProce
   opening.use(await startSluiceProcess('archive', consumers.archive.http, options))
   const { host, port } = consumers.analytics.http
   const fetchTotal = async (): Promise<Total> => {
-    const response = await fetchOnNewConnection(`http://${host}:${port}/api/totals`)
-    const { metrics } = (await response.json()) as Totals
-    return metrics.find(({ metric }) => metric === NUMBER_METRIC) ?? { count: 0, sum: 0 }
+    for (;;) {
+      try {
+        const response = await fetchOnNewConnection(`http://${host}:${port}/api/totals`)
+        const { metrics } = (await response.json()) as Totals
+        return metrics.find(({ metric }) => metric === NUMBER_METRIC) ?? { count: 0, sum: 0 }
+      } catch (error) {
+        options.signal?.throwIfAborted()
+        options.onProblem(`waiting for analytics: ${(error as Error).message}`)
+        await sleep(RETRY_MS)
+      }
+    }
   }
   await waitUntilSteady(fetchTotal)
   const before = await fetchTotal()
@@ -43,11 +53,12 @@ export async function startConsumers({ consumers }: Config, options: SluiceProce
         const now = await fetchTotal()
         return { count: now.count - before.count, sum: now.sum - before.sum }
       }
-      const deadlineMs = performance.now() + CATCH_UP_MAX_MS
-      let added = await fetchAdded()
-      while (added.count < verdict.delivered && performance.now() < deadlineMs) {
+      let [added, changedAtMs] = [await fetchAdded(), performance.now()]
+      while (added.count < verdict.delivered && performance.now() - changedAtMs < STALLED_MS) {
         await sleep(POLL_MS)
-        added = await fetchAdded()
+        const now = await fetchAdded()
+        if (now.count !== added.count) changedAtMs = performance.now()
+        added = now
       }
       const fault = findFault(added, verdict, record)
       const aggregated = { ...verdict, aggregated: added.count }
@@ -76,10 +87,9 @@ function findFault(added: Total, { delivered, resent }: Verdict, record: Publish
   return null
 }
 
-/** Waits until analytics has counted the events of earlier runs, for `CATCH_UP_MAX_MS` at most. */
+/** Waits until analytics has counted the events of earlier runs: its total stays the same. */
 async function waitUntilSteady(fetchTotal: () => Promise<Total>): Promise<void> {
-  const deadlineMs = performance.now() + CATCH_UP_MAX_MS
-  for (let last = -1; performance.now() < deadlineMs; ) {
+  for (let last = -1; ; ) {
     const { count } = await fetchTotal()
     if (count === last) return
     last = count

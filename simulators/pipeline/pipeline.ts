@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createKafkaClient } from '../../cloud-bridge/kafka/configured-client.ts'
 import type { TopicOffsets } from '../../cloud-bridge/ports/event-stream.ts'
 import type { Config } from '../../config/config.ts'
+import type { GatewayState } from '../../config/process/gateway-state.ts'
 import { countDeadLetters } from '../../gateway/store/read/outbox-reader.ts'
 import { createBuildingMessages } from '../building/messages.ts'
 import { planBuilding } from '../building/plan.ts'
@@ -15,6 +16,9 @@ import { createPipelineTopics } from './pipeline-topics.ts'
 import { createJudge, type RunCounts, type Verdict } from './verdict.ts'
 
 const STALLED_MS = 60_000
+const RETRY_MS = 1000
+/** The devices connect to a gateway that answers, on a machine that may be slow. */
+const CONNECT_MAX_MS = 600_000
 
 export type Simulation = {
   devices: number
@@ -34,7 +38,7 @@ export type PipelineOptions = {
   kafkaPort: number
   simulation: Simulation
   onProgress(line: string): void
-  /** Aborts the start of the local Kafka. */
+  /** Aborts the start of the local Kafka and the wait for the processes. */
   signal?: AbortSignal
 }
 
@@ -43,40 +47,49 @@ export type Pipeline = Awaited<ReturnType<typeof startPipeline>>
 /**
  * Starts the complete pipeline on this machine: a Kafka if `kafka.brokers` is empty, its topics,
  * gateway, bridge and a simulated building. When no Kafka can be started (no Java, for example),
- * everything else starts, and `problem` says why. Disposing ends the parts in the reverse order:
- * devices, gateway, bridge, Kafka. Rejects with CannotStart when a process does not start.
+ * everything else starts, and `problem` says why. The parts start one after the other, so that
+ * their starts do not add up in memory, and each start is waited for as long as its process lives.
+ * Disposing ends the parts in the reverse order: devices, gateway, bridge, Kafka, and reports each
+ * as progress. Rejects with CannotStart when a process does not start.
  */
 export async function startPipeline(options: PipelineOptions) {
   const { config, onProgress } = options
   await using opening = new AsyncDisposableStack()
   const dataDir = dirname(config.outbox.file)
   const { kafka, problem } = await startKafkaIfNone(options, dataDir)
-  if (kafka) opening.use(kafka)
+  const useAs = <T extends AsyncDisposable>(name: string, part: T): T => {
+    opening.use(part)
+    opening.defer(() => onProgress(`stopping ${name}`))
+    return part
+  }
+  if (kafka) useAs('Kafka', kafka)
   const brokers = kafka?.brokers ?? config.kafka.brokers
   const env = { ...options.env, ...(kafka && { SLUICE_KAFKA_BROKERS: brokers.join(',') }) }
   const { stream, topics } = await createKafkaClient({ ...config.kafka, brokers })
   const { readings, backfill } = config.kafka.topics
   const startedAtMs = Date.now()
-  let offsetsBefore = new Map<string, TopicOffsets>()
-  if (!problem) {
-    onProgress('creating the topics that are missing')
+  const readTopics = async () => {
     await createPipelineTopics(topics, config)
-    offsetsBefore = await stream.topicOffsets([readings, backfill])
+    return stream.topicOffsets([readings, backfill])
   }
+  if (!problem) onProgress('creating the topics that are missing')
+  const offsetsBefore = problem
+    ? new Map<string, TopicOffsets>()
+    : await untilDone(readTopics, { ...options, isLocal: kafka !== null })
   const processOptions = { ...options, logDir: join(dataDir, 'log'), onProblem: onProgress }
   const optionsOf = (name: 'gateway' | 'bridge') => ({
     ...processOptions,
     env: { ...env, ...options.extraEnv?.[name] },
   })
-  onProgress('starting bridge and gateway')
-  const bridge = opening.use(
-    await startSluiceProcess('bridge', config.bridge.http, optionsOf('bridge')),
-  )
-  const gateway = opening.use(
-    await startSluiceProcess('gateway', config.gateway.http, optionsOf('gateway')),
-  )
-  const first = (await fetchState<'gateway'>(config.gateway.http))!
-  const devices = opening.use(await connectBuilding(config, options.simulation))
+  const startPart = async (name: 'gateway' | 'bridge') => {
+    onProgress(`starting the ${name}`)
+    return useAs(`the ${name}`, await startSluiceProcess(name, config[name].http, optionsOf(name)))
+  }
+  const bridge = await startPart('bridge')
+  const gateway = await startPart('gateway')
+  const first = await gatewayStateOf(config)
+  onProgress('connecting the simulated devices')
+  const devices = useAs('the devices', await connectBuilding(config, options.simulation))
   const opened = opening.move()
 
   const states = async () => ({
@@ -92,18 +105,11 @@ export async function startPipeline(options: PipelineOptions) {
      */
     async drain(): Promise<number> {
       await devices.drain(15_000)
-      let [undelivered, changedAtMs] = [Number.POSITIVE_INFINITY, performance.now()]
-      while (undelivered > 0 && performance.now() - changedAtMs < STALLED_MS) {
-        await sleep(200)
-        const now = countUndelivered(await states())
-        if (now !== undelivered) changedAtMs = performance.now()
-        undelivered = now
-      }
-      return undelivered
+      return waitUntilDelivered(states)
     },
     /** Reads the records of this run from Kafka and compares them with the devices' own record. */
     async judge(limits: Pick<RunCounts, 'minShare'> = {}): Promise<Verdict> {
-      const last = (await states()).gateway?.lastSequence ?? first.lastSequence
+      const last = (await gatewayStateOf(config)).lastSequence
       const { scheduled } = devices.counters()
       const counts = {
         ...{ ...limits, scheduled, stored: last - first.lastSequence },
@@ -155,7 +161,54 @@ function connectBuilding({ gateway }: Config, simulation: Simulation) {
   const devices = planBuilding({ seed, devices: count })
   const timing = { startMs: Date.now(), stepMs: 1000 / ratePerSecond }
   const next = createBuildingMessages({ devices, seed, ...timing })
-  return connectDevices({ ...gateway.mqtt, devices, next, ratePerSecond, ...rest })
+  const { host, port } = gateway.mqtt
+  const connecting = { host, port, connectTimeoutMs: CONNECT_MAX_MS }
+  return connectDevices({ ...connecting, devices, next, ratePerSecond, ...rest })
+}
+
+/** Waits as `drain` of a pipeline does, and returns the number of undelivered events. */
+async function waitUntilDelivered(states: Pipeline['states']): Promise<number> {
+  let [undelivered, changedAtMs] = [Number.POSITIVE_INFINITY, performance.now()]
+  while (undelivered > 0 && performance.now() - changedAtMs < STALLED_MS) {
+    await sleep(200)
+    const now = countUndelivered(await states())
+    if (now !== undelivered) changedAtMs = performance.now()
+    undelivered = now
+  }
+  return undelivered
+}
+
+/** The state of the gateway, which may take long to answer on a busy machine. */
+async function gatewayStateOf({ gateway }: Config): Promise<GatewayState> {
+  for (;;) {
+    const state = await fetchState<'gateway'>(gateway.http)
+    if (state) return state
+    await sleep(RETRY_MS)
+  }
+}
+
+/**
+ * Does some work with Kafka. Repeats work that a local Kafka lets fail, because it may be slow, and
+ * reports each failure. A configured Kafka may be the wrong one: its failure is for a person.
+ */
+async function untilDone<T>(
+  work: () => Promise<T>,
+  {
+    isLocal,
+    onProgress,
+    signal,
+  }: Pick<PipelineOptions, 'onProgress' | 'signal'> & { isLocal: boolean },
+): Promise<T> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isLocal) throw error
+      onProgress(`waiting for Kafka: ${(error as Error).message}`)
+      await sleep(RETRY_MS)
+    }
+  }
 }
 
 /**

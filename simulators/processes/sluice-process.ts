@@ -10,7 +10,12 @@ import { CannotStart } from '../../config/process/lifetime.ts'
 import { type SupervisedProcess, startSupervisedProcess } from './supervisor.ts'
 
 const RESTART = { firstMs: 200, maxMs: 2000 }
-const READY_MS = 15_000
+/** How often a wait for a process is reported. */
+const REPORT_EVERY_MS = 10_000
+/** So many exits before the first answer are no accident. */
+const EXITS_MAX = 5
+const POLL_MS = 50
+const STOP_MS = 5000
 const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 
 export type SluiceProcessOptions = {
@@ -18,8 +23,13 @@ export type SluiceProcessOptions = {
   env: NodeJS.ProcessEnv
   /** The folder of the log file, `<name>.log`. */
   logDir: string
-  /** Called with one line after each exit that was not requested. */
+  /**
+   * Called with one line after each exit that was not requested, and while a process that runs does
+   * not answer yet.
+   */
   onProblem(line: string): void
+  /** Aborts the wait for the first answer. */
+  signal?: AbortSignal | undefined
 }
 
 /** Where a process serves its HTTP pages. */
@@ -30,16 +40,19 @@ export type SluiceProcessName = 'gateway' | 'bridge' | (typeof consumers)[number
 
 /**
  * Starts the gateway, the bridge or a consumer as a process of its own, and restarts the process
- * when it exits. Resolves when the process answers on its HTTP port. Rejects with CannotStart when
- * the supervisor gave up, or when the process did not answer within `READY_MS`.
+ * when it exits. Resolves when the process answers on its HTTP port, however long that takes: a
+ * machine may be slow, and a gateway may recover its outbox. Rejects with CannotStart when the
+ * supervisor gave up, and when the process ended `EXITS_MAX` times before its first answer; with
+ * the reason of the signal when the signal aborts.
  */
 export async function startSluiceProcess(
   name: SluiceProcessName,
   http: HttpAddress,
-  { configFile, env, logDir, onProblem }: SluiceProcessOptions,
+  { configFile, env, logDir, onProblem, signal }: SluiceProcessOptions,
 ): Promise<SupervisedProcess> {
   mkdirSync(logDir, { recursive: true })
   const logFile = join(logDir, `${name}.log`)
+  let exits = 0
   const child = await startSupervisedProcess({
     name,
     command: process.execPath,
@@ -54,17 +67,41 @@ export async function startSluiceProcess(
     restart: RESTART,
     logFile,
     onExit: ({ code, signal }, next) => {
+      exits++
       const consequence = next.action === 'restart' ? 'restarting' : next.reason
       onProblem(`${name} ended (${signal ?? `exit code ${code}`}): ${consequence}; see ${logFile}`)
     },
   })
-  for (const deadlineMs = performance.now() + READY_MS; ; await sleep(50)) {
-    if (child.state.name === 'failed' || performance.now() > deadlineMs) {
-      await child.stop(1000)
+  const waitReport = createWaitReport(name, http, logFile)
+  for (; ; await sleep(POLL_MS)) {
+    if (child.state.name === 'failed' || exits >= EXITS_MAX || signal?.aborted) {
+      await child.stop(STOP_MS)
+      signal?.throwIfAborted()
       throw new CannotStart(`${name} did not start: ${lastMessage(logFile)} (${logFile})`)
     }
     // Another process may answer on that port; only the pid identifies our child.
     if (child.pid !== null && (await fetchState(http))?.pid === child.pid) return child
+    const line = waitReport(child.pid)
+    if (line !== null) onProblem(line)
+  }
+}
+
+/**
+ * Returns a function that returns, once in `REPORT_EVERY_MS`, the line about a process that runs
+ * and does not answer yet; null otherwise.
+ */
+function createWaitReport(name: string, { host, port }: HttpAddress, logFile: string) {
+  const startedAtMs = performance.now()
+  let reports = 0
+  return (pid: number | null): string | null => {
+    const waitedMs = performance.now() - startedAtMs
+    if (waitedMs < (reports + 1) * REPORT_EVERY_MS) return null
+    reports++
+    const state = pid === null ? 'it is being restarted' : `process ${pid} runs`
+    const silence = `does not answer at ${host}:${port} yet; the last line of ${logFile}`
+    const seconds = Math.round(waitedMs / 1000)
+    const waiting = `waiting for the ${name} for ${seconds} s: ${state} and ${silence}`
+    return `${waiting}: ${lastMessage(logFile)}`
   }
 }
 

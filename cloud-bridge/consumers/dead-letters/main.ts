@@ -1,7 +1,7 @@
 import type { Config } from '../../../config/config.ts'
 import {
   createProgram,
-  requireConfig,
+  requireKafkaConfig,
   runCommand,
   withConfig,
 } from '../../../config/process/command-line.ts'
@@ -68,7 +68,7 @@ type Context = Awaited<ReturnType<typeof createKafkaClient>> & { kafka: Config['
 
 /** Runs a command against the configured Kafka cluster. An error of Kafka counts as temporary. */
 async function run(file: string | undefined, work: (context: Context) => Promise<number>) {
-  const { kafka } = requireConfig(file, env)
+  const { kafka } = requireKafkaConfig(file, env)
   const cluster = `Kafka at ${kafka.brokers.join(', ')}`
   if (kafka.brokers.length === 0) {
     throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')

@@ -41,27 +41,52 @@ export type Headroom = { bytes: number; events: number }
 
 const SAMPLE_EVERY_MS = 10_000
 const WINDOW_MS = 300_000
+/** Fewer samples than these show ups and downs, not a growth. */
+const SAMPLES_MIN = 4
 
 /**
  * Returns a function that forecasts in how many ms a bound will be reached if the backlog grows as
- * in the last five minutes. The result is null while the backlog does not grow, and for the first
- * ten seconds.
+ * in the last five minutes. The growth is a line through samples of every ten seconds (least
+ * squares), so the forecast changes when a sample is added and counts down in between. The result
+ * is null for the first half minute, and while the backlog does not grow or its growth is no more
+ * than its ups and downs.
  */
 export function createForecast() {
-  let samples: { atMs: number; backlog: Backlog }[] = []
+  let samples: Sample[] = []
+  let fullAtMs: number | null = null
   return (atMs: number, backlog: Backlog, headroom: Headroom): number | null => {
     samples = samples.filter(sample => atMs - sample.atMs <= WINDOW_MS)
-    const [first, last] = [samples[0], samples.at(-1)]
-    if (!last || atMs - last.atMs >= SAMPLE_EVERY_MS) samples.push({ atMs, backlog })
-    if (!first || atMs - first.atMs < SAMPLE_EVERY_MS) return null
-    const fullInMs = (room: number, now: number, before: number) =>
-      now > before ? (Math.max(0, room) * (atMs - first.atMs)) / (now - before) : null
-    const times = [
-      fullInMs(headroom.bytes, backlog.bytes, first.backlog.bytes),
-      fullInMs(headroom.events, backlog.events, first.backlog.events),
-    ].filter(time => time !== null && Number.isFinite(time))
-    return times.length > 0 ? Math.min(...(times as number[])) : null
+    const last = samples.at(-1)
+    if (!last || atMs - last.atMs >= SAMPLE_EVERY_MS) {
+      samples.push({ atMs, ...backlog })
+      const times = (['bytes', 'events'] as const)
+        .map(unit => Math.max(0, headroom[unit]) / growthPerMs(samples, unit))
+        .filter(Number.isFinite)
+      fullAtMs = times.length > 0 ? atMs + Math.min(...times) : null
+    }
+    if (headroom.bytes <= 0 || headroom.events <= 0) return fullAtMs === null ? null : 0
+    return fullAtMs === null ? null : Math.max(0, fullAtMs - atMs)
   }
+}
+
+type Sample = { atMs: number } & Pick<Backlog, 'bytes' | 'events'>
+
+/**
+ * The slope of the line through the samples, in units a ms. 0 when the slope is not positive, or
+ * when the rise of the line is within twice the deviation of the samples from the line.
+ */
+function growthPerMs(samples: readonly Sample[], unit: 'bytes' | 'events'): number {
+  if (samples.length < SAMPLES_MIN) return 0
+  const mean = (amountOf: (sample: Sample) => number) =>
+    samples.reduce((sum, sample) => sum + amountOf(sample), 0) / samples.length
+  const [time, amount] = [mean(({ atMs }) => atMs), mean(sample => sample[unit])]
+  const slope =
+    mean(sample => (sample.atMs - time) * (sample[unit] - amount)) /
+    mean(({ atMs }) => (atMs - time) ** 2)
+  const distance = (sample: Sample) => sample[unit] - amount - slope * (sample.atMs - time)
+  const deviation = Math.sqrt(mean(sample => distance(sample) ** 2))
+  const rise = slope * (samples.at(-1)!.atMs - samples[0]!.atMs)
+  return rise > 2 * deviation && slope > 0 ? slope : 0
 }
 
 type StoredAmounts = { keptBytes: number; storedBytes: number; waitingEvents: number }

@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { drawScreen, formatBytes, formatDuration } from '../../../simulators/local/screen.ts'
+import { createFrame } from '../../../simulators/local/display.ts'
+import {
+  drawScreen as drawWithHeadings,
+  formatBytes,
+  formatDuration,
+  type ScreenState,
+} from '../../../simulators/local/screen.ts'
+
+const headings = { gateway: 'MQTT a:1', bridge: 'to b:2' }
+const drawScreen = (now: ScreenState, before: ScreenState | null) =>
+  drawWithHeadings(now, before, headings)
 
 const backlog = { events: 1234, bytes: 56_789, oldestAgeMs: 2500 }
 const space = {
@@ -51,10 +61,12 @@ describe('the live screen', () => {
     const before = { atMs: 0, gateway, bridge }
     const now = { atMs: 2000, gateway: { ...gateway, acknowledged: 2000 }, bridge }
     expect(drawScreen(now, before)).toEqual([
+      'GATEWAY         MQTT a:1',
       'gateway         gw',
       'acknowledged    500/s   2,000 in all, 3 dead letters, 0 refused, 20 connections',
       'in the outbox   1,234 events, 56.8 KB, oldest 2.5 s',
       'on disk         2.0 MB used, 1.5 MB of it delivered and kept, 9.0 GB free',
+      'BRIDGE          to b:2',
       'delivered       0/s   900 in all   p0 400  p1 500',
       'complete up to  1970-01-01T00:00:00.000Z',
     ])
@@ -98,23 +110,23 @@ describe('the live screen', () => {
       'partitions 1, 2': null,
     }
     const lines = drawScreen({ atMs: 0, gateway, bridge: { ...bridge, ranges, kafka } }, null)
-    expect(lines.slice(6)).toEqual([
+    expect(lines.slice(8)).toEqual([
       'moving          #5 to #9 over 3 partitions, then over 12',
       'draining        #1 to #2 beside live events, to b, and 1 more',
       'apart           partition 3: #5, LEADER_NOT_AVAILABLE',
       'apart           partitions 1, 2: #7, catching up',
     ])
-    expect(drawScreen({ atMs: 0, gateway, bridge }, null).slice(6)).toEqual([])
+    expect(drawScreen({ atMs: 0, gateway, bridge }, null).slice(8)).toEqual([])
   })
 
   it('shows bytes written to disk once they are known, and an exceeded budget', () => {
     const at = (more: object) =>
       drawScreen({ atMs: 0, gateway: { ...gateway, wear: { ...wear, ...more } }, bridge }, null)
     const known = { perDayBytes: 1.2e9, perReadingBytes: 590.4 }
-    expect(at(known)[4]).toBe(
+    expect(at(known)[5]).toBe(
       'wear            1.2 GB a day to disk, 590 bytes a reading, a commit waits 20 ms',
     )
-    expect(at({ ...known, perReadingBytes: null, beyondBudget: 'too much' }).slice(4, 6)).toEqual([
+    expect(at({ ...known, perReadingBytes: null, beyondBudget: 'too much' }).slice(5, 7)).toEqual([
       'wear            1.2 GB a day to disk, a commit waits 20 ms',
       'over budget     too much',
     ])
@@ -142,11 +154,30 @@ describe('the live screen', () => {
       kafka: { events: 'no broker', behind: 'no backfill', notes: 'no topic' },
     }
     const lines = drawScreen({ atMs: 0, gateway: null, bridge: away }, null)
-    expect(lines[0]).toBe('gateway         does not answer')
+    expect(lines[1]).toBe('gateway         does not answer')
     expect(lines).toContain('complete up to  unknown')
     expect(lines).toContain('waiting for     no broker')
     expect(lines).toContain('backfill waits  no backfill')
     expect(lines).toContain('notes wait      no topic')
+  })
+
+  it('is drawn in place, cut to the terminal, and drawn afresh after a resize', () => {
+    const written: string[] = []
+    const screen = { columns: 6, rows: 4, write: (text: string) => written.push(text) > 0 }
+    const frame = createFrame(screen)
+    frame.draw(['a', '12345678', 'c', 'beyond the last row'])
+    expect(written.pop()).toBe('a\n123456\nc\n')
+    frame.draw(['d'])
+    expect(written.pop()).toBe('\x1b[3A\r\x1b[0Jd\n')
+    frame.putAbove('a line that stays')
+    expect(written.pop()).toBe('\x1b[1A\r\x1b[0Ja line that stays\nd\n')
+    screen.columns = 1
+    frame.draw(['ef', 'g'])
+    written.pop()
+    frame.eraseAll()
+    expect(written.pop()).toBe('\x1b[2J\x1b[3J\x1b[He\ng\n')
+    frame.draw([])
+    expect(written.pop()).toBe('\x1b[2A\r\x1b[0J')
   })
 
   it('formats bytes and durations for people', () => {
