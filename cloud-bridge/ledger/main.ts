@@ -79,7 +79,7 @@ Exit codes:
     process.exitCode = await retireStores({
       ...options,
       name,
-      config: requireConfig(file, env),
+      config: requireKafkaConfig(file, env),
       isTerminal: process.stderr.isTTY,
       signal: stopSignal(STOP_MS),
       onResult: line => process.stdout.write(`${line}\n`),
