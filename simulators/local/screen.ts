@@ -15,9 +15,10 @@ export type ScreenState = { atMs: number; gateway: GatewayState | null; bridge: 
 export type ScreenHeadings = { gateway: string; bridge: string }
 
 /**
- * The live screen as lines, under a heading for gateway and bridge: acknowledged readings a second, undelivered events in the outbox,
- * events of each partition, and the moment up to which everything is in Kafka. A rate is the
- * difference between `now` and `before`; without `before` the screen shows `-` in its place.
+ * The live screen as lines, under a heading for gateway and bridge: acknowledged readings a second,
+ * undelivered events in the outbox, events of each partition, and the moment up to which everything
+ * is in Kafka. A rate is the difference between `now` and `before`; without `before` the screen
+ * shows `-` in its place.
  */
 export function drawScreen(
   now: ScreenState,

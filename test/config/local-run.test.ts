@@ -1,15 +1,15 @@
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { defaults } from '../../../config/config.ts'
+import { defaults } from '../../config/config.ts'
 import {
   localRunFile,
   openLocalRunNote,
   readLocalRun,
   withRunningKafka,
-} from '../../../config/process/local-run.ts'
-import { openWorkspace } from '../../gateway/inspect/command.ts'
-import { temporary } from '../../gateway/store/fixture.ts'
+} from '../../config/local-run.ts'
+import { openWorkspace } from '../gateway/inspect/command.ts'
+import { temporary } from '../gateway/store/fixture.ts'
 
 const run = { pid: process.pid, kafka: { brokers: ['127.0.0.1:1'] }, addresses: { MQTT: 'm:1' } }
 const configIn = (place: { file(name: string): string }) => ({

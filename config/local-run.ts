@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from './config.ts'
 
 /** What a running `sluice up` runs, as it notes in a file for the other commands. */
 export type LocalRun = {
