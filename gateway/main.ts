@@ -166,6 +166,7 @@ function measuredValues({ writer, broker, faults }: GatewayParts): MeasuredValue
     wear: writer.wear(),
     setAsideAtMs: lastSetAsideMs(writer.status.setAsideFiles),
     connections: broker.connections,
+    memory: broker.memory(),
     inFlightBytes: broker.pressureBytes,
     clientsInLoop: faults.loops(),
   }

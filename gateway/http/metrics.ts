@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { Backlog, DiskWear, OutboxSpace } from '../../config/process/gateway-state.ts'
 import type { CommitCounts } from '../ingest/commit.ts'
+import type { BrokerMemory } from '../mqtt/sessions/sessions.ts'
 
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
@@ -13,6 +14,8 @@ export type MeasuredValues = {
   deadLettersWithoutPayload: number
   connections: number
   qos2Unreleased: number
+  /** What the broker keeps in memory for subscribers. */
+  memory: BrokerMemory
   /** How many messages had each kind of strange time, since the start. */
   timeProblems: Partial<Record<string, number>>
   /** Bytes of messages that wait for the disk, and declared bytes of unfinished packets. */
@@ -84,6 +87,7 @@ export function createMetrics() {
     /** Adds the metrics that are read from the running parts. */
     addMeasured(measure: () => MeasuredValues): void {
       addGauges(registers, measure)
+      addMemoryGauges(registers, measure)
       addStoreMetrics(registers, measure)
       addTimeProblems(registers, measure)
     },
@@ -173,6 +177,18 @@ function addTimeProblems(registers: Registry[], measure: () => MeasuredValues): 
       }
     },
   })
+}
+
+function addMemoryGauges(registers: Registry[], measure: () => MeasuredValues): void {
+  const gauge = gaugeFactory(registers)
+  const memory = (name: string, help: string, key: keyof BrokerMemory) =>
+    gauge(name, help, () => measure().memory[key])
+  memory('sluice_sessions', 'Persistent MQTT sessions with subscriptions', 'sessions')
+  memory('sluice_subscriptions', 'MQTT subscriptions of all clients', 'subscriptions')
+  memory('sluice_retained_messages', 'Retained messages in memory', 'retainedMessages')
+  memory('sluice_retained_bytes', 'Bytes of retained messages in memory', 'retainedBytes')
+  memory('sluice_queued_messages', 'Messages that wait for sessions', 'queuedMessages')
+  memory('sluice_queued_bytes', 'Bytes of messages that wait for sessions', 'queuedBytes')
 }
 
 function addStoreMetrics(registers: Registry[], measure: () => MeasuredValues): void {

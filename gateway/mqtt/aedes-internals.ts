@@ -205,20 +205,60 @@ export function connectedClients(aedes: Aedes): (Client & { will: unknown })[] {
   return Object.values(clients)
 }
 
+/** Whether a client with this id is connected. */
+export function isConnected(aedes: Aedes, id: string): boolean {
+  const { clients } = aedes as unknown as { clients: Record<string, Client> }
+  return clients[id] !== undefined
+}
+
 /** A client as aedes passes it to its persistence; `id` is null before CONNECT. */
 export type SessionClient = { id: string | null; conn: { destroy(): unknown } }
-export type SessionPacket = { cmd?: string; messageId?: number }
+/** A client of which aedes' persistence reads only the id. */
+export type SessionId = Pick<SessionClient, 'id'>
+/** A packet in aedes' persistence; broker id and counter identify a message of the broker. */
+export type SessionPacket = {
+  cmd?: string
+  messageId?: number | undefined
+  topic?: string
+  payload?: Buffer
+  qos?: number
+  retain?: boolean
+  clientId?: string
+  brokerId?: string
+  brokerCounter?: number
+}
 
-/** The members of aedes' persistence that store QoS 2 messages between PUBLISH and PUBREL. */
+/** The members of aedes' persistence that Sluice replaces. */
 export type Sessions = {
   incomingGetPacket(client: SessionClient, packet: SessionPacket): Promise<SessionPacket>
   /** Called at PUBREL. aedes sends PUBCOMP when it resolves, and also when it rejects. */
   incomingDelPacket(client: SessionClient, packet: SessionPacket): Promise<void>
   /** Called at CONNECT with a clean session, and after connections that never sent a CONNECT. */
   cleanIncoming(client: SessionClient): Promise<void>
+  incomingStorePacket(client: SessionClient, packet: SessionPacket): Promise<void>
+  storeRetained(packet: SessionPacket): Promise<void>
+  /** Called at SUBSCRIBE, in the same turn as the event `subscribe` and after it. */
+  createRetainedStreamCombi(filters: string[]): Readable
+  addSubscriptions(client: SessionId, subscriptions: SessionSubscription[]): Promise<void>
+  removeSubscriptions(client: SessionId, topics: string[]): Promise<void>
+  /** Called at CONNECT with a kept session. */
+  subscriptionsByClient(client: SessionId): Promise<SessionSubscription[]>
+  /** Called at CONNECT with a clean session. */
+  cleanSubscriptions(client: SessionId): Promise<void>
+  outgoingEnqueue(subscription: { clientId: string }, packet: SessionPacket): Promise<void>
+  outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: SessionPacket): Promise<void>
+  /** Called before a queued message is sent, and at PUBREC. A rejection closes the connection. */
+  outgoingUpdate(client: SessionId, packet: SessionPacket): Promise<void>
+  outgoingClearMessageId(
+    client: SessionId,
+    packet: SessionPacket,
+  ): Promise<SessionPacket | undefined>
+  outgoingStream(client: SessionId): Readable
   /** Called every four minutes: the wills of brokers that aedes takes for dead. */
   streamWill(brokers?: object): Readable
 }
+
+export type SessionSubscription = { topic: string; qos: number }
 
 /** Creates the in-memory persistence that aedes uses by default. */
 export function createMemorySessions(): Sessions {

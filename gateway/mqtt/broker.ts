@@ -1,16 +1,23 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
+import {
+  Aedes,
+  type AedesPublishPacket,
+  type Client,
+  type ConnectPacket,
+  type PublishPacket,
+} from 'aedes'
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
 import { acceptTopicLevels, type DeliveringClient, matchedLevelsMax } from './aedes-delivery.ts'
-import { connectedClients, filterForwarding } from './aedes-internals.ts'
+import { connectedClients, filterForwarding, isConnected } from './aedes-internals.ts'
 import type { BoundReports } from './bounds/bound-reports.ts'
 import { type ConnectionBounds, startConnectionBounds } from './bounds/connection-bounds.ts'
 import { MessageRefused } from './bounds/connection-faults.ts'
 import { type BrokerErrorOptions, reportErrors } from './broker-errors.ts'
 import { createDeliveryRules, EMPTY_SESSION } from './delivery-rules.ts'
 import { hasControlCharacter } from './mqtt-text.ts'
-import { createQos2Sessions } from './qos2-sessions.ts'
+import type { UnreleasedMessages } from './qos2-sessions.ts'
+import { createSessions } from './sessions/sessions.ts'
 
 /** Identifies a QoS 2 message from its PUBLISH until the client releases it with PUBREL. */
 export type Qos2Key = { clientId: string; packetId: number }
@@ -69,25 +76,23 @@ export async function startBroker(options: BrokerOptions) {
   const bounds = startConnectionBounds({ limits, faults: options.faults, onTooSlow })
   const sockets = new Set<Socket>()
   const delivery = createDeliveryRules()
-  const aedes = await Aedes.createBroker({
-    authorizeSubscribe: (_client, subscription, done) => {
-      const isRefused = subscription === EMPTY_SESSION || !isForwardable(subscription.topic)
-      if (!isRefused) forwarding.isNeeded = true
-      done(null, isRefused ? null : subscription)
+  const sessions = createSessions({
+    ...options,
+    unreleased: unreleasedMessages(options.accept),
+    isConnected: id => isConnected(aedes, id),
+    holdReads: client => bounds.holdReads(client),
+  })
+  const aedes: Aedes = await Aedes.createBroker({
+    authorizeSubscribe: (client, subscription, done) => {
+      const isPossible = subscription !== EMPTY_SESSION && isForwardable(subscription.topic)
+      const isGranted = isPossible && sessions.subscribe(client, subscription)
+      forwarding.isNeeded ||= isGranted
+      done(null, isGranted ? subscription : null)
     },
-    preConnect: (client, { clientId, keepalive = 0 }, done) =>
-      bounds.onConnect(client, clientId, keepalive, () => done(null, true)),
+    preConnect: createConnectHook(options, bounds),
     authorizePublish: createPublishHook(options, bounds),
     authorizeForward: forwardHook,
-    persistence: delivery.addSessions(
-      createQos2Sessions({
-        release: (client, packetId) => {
-          const qos2Key = { clientId: client.id!, packetId }
-          return options.accept({ kind: 'release', qos2Key }, client)
-        },
-        forget: client => options.accept({ kind: 'forget', clientId: client.id! }, client),
-      }),
-    ),
+    persistence: delivery.addSessions(sessions.persistence),
     connectTimeout: limits.connectTimeoutMs,
     drainTimeout: limits.drainTimeoutMs,
     maxInflightInbound: limits.qos2InFlightMax,
@@ -96,6 +101,10 @@ export async function startBroker(options: BrokerOptions) {
   acceptTopicLevels(aedes)
   const forwarding = createForwarding(aedes)
   reportErrors(aedes, options)
+  aedes.on('subscribe', (_, client) => sessions.onSubscribed(client))
+  aedes.on('unsubscribe', sessions.onUnsubscribed)
+  aedes.on('clientReady', sessions.onConnected)
+  aedes.on('clientDisconnect', sessions.onDisconnected)
   const server = createMqttServer(limits, socket => {
     const client = aedes.handle(socket)
     bounds.add(client, socket)
@@ -122,6 +131,7 @@ export async function startBroker(options: BrokerOptions) {
     get clientIds() {
       return connectedClients(aedes).map(({ id }) => id)
     },
+    memory: sessions.memory,
     get isPaused() {
       return bounds.backpressure.isPaused
     },
@@ -143,6 +153,25 @@ export async function startBroker(options: BrokerOptions) {
       for (const socket of sockets) socket.destroy()
       await closed
     },
+  }
+}
+
+/** Creates the hook that runs before a CONNECT is answered. */
+function createConnectHook({ limits, boundReports }: BrokerOptions, bounds: ConnectionBounds) {
+  return (
+    client: Client,
+    packet: ConnectPacket,
+    done: (error: Error | null, ok: boolean) => void,
+  ) => {
+    const { clientId, keepalive = 0, will } = packet
+    const willBytes = will ? will.topic.length + will.payload.length : 0
+    if (willBytes <= limits.willMaxBytes) {
+      return bounds.onConnect(client, clientId, keepalive, () => done(null, true))
+    }
+    const [key, value] = ['gateway.mqtt.willMaxBytes', limits.willMaxBytes]
+    const consequence = 'a client with a larger will is refused'
+    boundReports.report({ key, value, consequence, client: clientId })
+    done(new Error(`a will of ${willBytes} bytes is larger than ${key} = ${value}`), false)
   }
 }
 
@@ -179,6 +208,13 @@ function createPublishHook(
     )
   }
 }
+
+/** Hands releases of QoS 2 messages over to the writer. */
+const unreleasedMessages = (accept: AcceptHandover): UnreleasedMessages => ({
+  release: (client, packetId) =>
+    accept({ kind: 'release', qos2Key: { clientId: client.id!, packetId } }, client),
+  forget: client => accept({ kind: 'forget', clientId: client.id! }, client),
+})
 
 /** Creates the TCP server; a connection whose peer is gone ends by TCP keepalive. */
 function createMqttServer(

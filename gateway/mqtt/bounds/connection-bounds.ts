@@ -64,6 +64,13 @@ export function startConnectionBounds({ limits, faults, onTooSlow }: ConnectionB
     backpressure,
     /** The connection of a client; undefined for a client that is not of this broker. */
     connectionOf: (client: Client) => byClient.get(client),
+    /** Stops reading from a client until the returned function is called. */
+    holdReads(client: Client): () => void {
+      const connection = byClient.get(client)
+      if (!connection) return () => {}
+      backpressure.holdReads(connection)
+      return () => backpressure.releaseReads(connection)
+    },
     /** Guards and bounds a new connection. To be called before any of its bytes is read. */
     add(client: Client, socket: Socket): void {
       guardPackets(client, limits.packetMaxBytes)

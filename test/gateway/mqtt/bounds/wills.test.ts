@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
+import { defaults } from '../../../../config/config.ts'
 import { createMemorySessions, type Sessions } from '../../../../gateway/mqtt/aedes-internals.ts'
 import { createConnectionFaults } from '../../../../gateway/mqtt/bounds/connection-faults.ts'
 import { reportErrors } from '../../../../gateway/mqtt/broker-errors.ts'
@@ -38,7 +39,9 @@ describe('a will', () => {
     const { length } = await publishedAfterClockSteps(createMemorySessions())
     expect(length).toBeGreaterThan(0)
     const unreleased = { release: async () => {}, forget: async () => {} }
-    expect(await publishedAfterClockSteps(createQos2Sessions(unreleased))).toEqual([])
+    expect(
+      await publishedAfterClockSteps(createQos2Sessions(unreleased, defaults.gateway.mqtt)),
+    ).toEqual([])
   })
 
   it('is stored when a connection fails, and not when the gateway stops in order', async () => {
