@@ -14,6 +14,7 @@ import { rehearseSlowDisk } from './faults/slow-disk.ts'
 import { rehearseWeek } from './faults/week.ts'
 import { NO_COMPILER } from './inject/compilation.ts'
 import { type FaultInjection, openFaultInjection } from './inject/injection.ts'
+import { rehearseConsumerCuts } from './power-cut/consumers/consumer-cuts.ts'
 import {
   type PowerCutCounts,
   powerCutDir,
@@ -45,6 +46,7 @@ const faults: Record<string, Rehearsal> = {
   kill: context =>
     onStage(context, {}, stage => rehearseKill(stage, { ...context, times: timesOf(context, 10) })),
   'power-cut': context => powerCuts(context, timesOf(context, 200)),
+  'consumer-power-cut': context => consumerPowerCuts(context, timesOf(context, 200)),
   'bit-rot': context => bitRot(context, timesOf(context, 60)),
   'kafka-outage': context =>
     onStage(context, {}, async stage =>
@@ -81,6 +83,10 @@ const selfTests: Record<string, Rehearsal> = {
       rehearseKill(stage, { ...context, times: 6, targets: ['gateway'] }),
     ),
   'no-fsync': context => powerCuts(context, 60, 'no-fsync'),
+  'manifest-unsynced': context => consumerPowerCuts(context, 120, 'manifest-unsynced'),
+  'archive-file-unsynced': context => consumerPowerCuts(context, 120, 'archive-file-unsynced'),
+  'archive-name-unsynced': context => consumerPowerCuts(context, 120, 'archive-name-unsynced'),
+  'state-unsynced': context => consumerPowerCuts(context, 120, 'state-unsynced'),
   'position-before-send': context =>
     sabotaged(context, 'bridge', 'position-before-send', async stage =>
       rehearseOutage(stage, await context.kafka(), { times: 1, outageMs: 6000 }),
@@ -147,6 +153,29 @@ async function powerCuts(
   return { ...row, remarks: remarks.join('; '), passed }
 }
 
+/**
+ * Power cuts under the archive and the state of consumers. In the outcome, `lost` also counts the
+ * cut points that left wrong content.
+ */
+async function consumerPowerCuts(
+  { seed }: RehearsalContext,
+  times: number,
+  sabotage?: string,
+): Promise<RehearsalOutcome | SkippedRehearsal> {
+  const fault = 'consumer-power-cut'
+  const hooks = sabotage === undefined ? {} : { hooks: hooksOf(sabotage) }
+  const counts = await rehearseConsumerCuts({ times, seed, dir: powerCutDir(), ...hooks })
+  if (!counts) return { fault, skipped: NO_COMPILER }
+  const { points, promised, corrupt, faults } = counts
+  const lost = counts.lost + corrupt
+  const row = { fault, times: points, acknowledged: promised, lost, countedTwice: 0, outOfOrder: 0 }
+  const remarks = [`${corrupt} corrupt`, ...faults.slice(0, 1)].join('; ')
+  return { ...row, remarks, passed: lost === 0 }
+}
+
+/** The module that breaks a promise in a process that imports the module first. */
+const hooksOf = (sabotage: string) => new URL(`./sabotage.ts?${sabotage}`, import.meta.url).href
+
 /** Texts with the number of cut points in each phase, and with what happened in the recordings. */
 function coverageTexts({ byPhase, coverage }: PowerCutCounts): string[] {
   const phases = Object.entries(byPhase).map(([phase, points]) => `${phase} ${points}`)
@@ -199,8 +228,8 @@ function sabotaged(
   sabotage: string,
   run: (stage: Stage) => Promise<RehearsalOutcome>,
 ): Promise<RehearsalOutcome> {
-  const hooks = new URL(`./sabotage.ts?${sabotage}`, import.meta.url).href
-  return onStage(context, { extraEnv: { [name]: { NODE_OPTIONS: `--import=${hooks}` } } }, run)
+  const NODE_OPTIONS = `--import=${hooksOf(sabotage)}`
+  return onStage(context, { extraEnv: { [name]: { NODE_OPTIONS } } }, run)
 }
 
 /** Runs one rehearsal with its own gateway, bridge, devices and topics. */

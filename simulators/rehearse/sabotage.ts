@@ -3,6 +3,10 @@
 // the broken promise proves nothing.
 import { registerHooks } from 'node:module'
 
+const ARCHIVE_DISK = 'cloud-bridge/consumers/archive/files/durable-filesystem.ts'
+const WRITE = '\n      await file.writeFile(bytes)'
+const SYNC = '\n      await file.sync()'
+const STATE_FILE = 'cloud-bridge/consumers/state/sqlite-database.ts'
 const FORWARDER = 'cloud-bridge/forward/forwarder.ts'
 const QUEUE = 'gateway/ingest/commit-queue.ts'
 
@@ -22,6 +26,24 @@ export const sabotages: Record<string, Change[]> = {
       to: `${ACK_FIRST} const reason = await this.#commit(`,
     },
   ],
+  'manifest-unsynced': [
+    {
+      file: ARCHIVE_DISK,
+      from: `await file.truncate(length)${WRITE}${SYNC}`,
+      to: `await file.truncate(length)${WRITE}`,
+    },
+  ],
+  'archive-file-unsynced': [
+    {
+      file: ARCHIVE_DISK,
+      from: `await open(path, 'w')${WRITE}${SYNC}`,
+      to: `await open(path, 'w')${WRITE}`,
+    },
+  ],
+  'archive-name-unsynced': [
+    { file: ARCHIVE_DISK, from: 'await folder.sync()', to: 'await folder.stat()' },
+  ],
+  'state-unsynced': [{ file: STATE_FILE, from: 'synchronous = NORMAL', to: 'synchronous = OFF' }],
   'position-before-send': [
     {
       file: FORWARDER,

@@ -50,24 +50,27 @@ describe('a QoS 2 message', () => {
     expect(gateway.rig.stored()).toEqual([1, 1])
   })
 
-  it('is stored once although the gateway restarts before it is sent again', async () => {
-    await using gateway = await startGateway()
-    {
+  it.each([1, 5, 256, 65_535])(
+    'with packet id %i is stored once although the gateway restarts before it is sent again',
+    async id => {
+      await using gateway = await startGateway()
+      {
+        using wire = await openDevice(gateway.port, 'c', session)
+        wire.send(publish(1, id))
+        expect(await wire.next()).toBe(`pubrec ${id}`)
+      }
+      await gateway.restart()
       using wire = await openDevice(gateway.port, 'c', session)
-      wire.send(publish(1, 5))
-      expect(await wire.next()).toBe('pubrec 5')
-    }
-    await gateway.restart()
-    using wire = await openDevice(gateway.port, 'c', session)
-    wire.send(publish(1, 5, true))
-    expect(await wire.next()).toBe('pubrec 5')
-    expect(gateway.rig.stored()).toEqual([1])
-    wire.send(pubrelPacket(5))
-    expect(await wire.next()).toBe('pubcomp 5')
-    wire.send(publish(1, 5))
-    expect(await wire.next()).toBe('pubrec 5')
-    expect(gateway.rig.stored()).toEqual([1, 1])
-  })
+      wire.send(publish(1, id, true))
+      expect(await wire.next()).toBe(`pubrec ${id}`)
+      expect(gateway.rig.stored()).toEqual([1])
+      wire.send(pubrelPacket(id))
+      expect(await wire.next()).toBe(`pubcomp ${id}`)
+      wire.send(publish(1, id))
+      expect(await wire.next()).toBe(`pubrec ${id}`)
+      expect(gateway.rig.stored()).toEqual([1, 1])
+    },
+  )
 
   it('is released by a PUBREL that arrives after a restart', async () => {
     await using gateway = await startGateway()

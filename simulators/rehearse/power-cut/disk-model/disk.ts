@@ -10,8 +10,9 @@ type NameChange =
 export type ModelDisk = ReturnType<typeof createModelDisk>
 
 /**
- * Creates a model of a disk. The model gets each call on the files of one folder and computes the
- * files that a power cut may leave. Its guarantees are weaker than those of ext4, XFS and btrfs:
+ * Creates a model of a disk. The model gets each call on the files below one folder and computes
+ * the files that a power cut may leave. Folders are never lost. The guarantees for files are weaker
+ * than those of ext4, XFS and btrfs:
  *
  * - Writes to a file are durable once the file was fsynced. Of the writes after the fsync, the
  *   medium has none, all, the first writes and a part of the next write, or any writes in any
@@ -24,7 +25,7 @@ export type ModelDisk = ReturnType<typeof createModelDisk>
  *   this rule.
  */
 export function createModelDisk() {
-  const handles = new Map<string, FileContents | 'folder'>()
+  const handles = new Map<string, FileContents | Folder>()
   const names = new Map<string, FileContents>()
   const durableNames = new Map<string, FileContents>()
   let pending: NameChange[] = []
@@ -34,7 +35,7 @@ export function createModelDisk() {
     applyNameChange(names, change)
   }
   const open = ({ handle, name, isEmptied, isDirectory }: RecordedCall & { kind: 'open' }) => {
-    if (isDirectory) return void handles.set(handle, 'folder')
+    if (isDirectory) return void handles.set(handle, { folder: name })
     const known = names.get(name)
     const file = known ?? createFileContents()
     if (!known) rename({ kind: 'link', name, file })
@@ -45,8 +46,10 @@ export function createModelDisk() {
     for (const change of pending.filter(isSelected)) applyNameChange(durableNames, change)
     pending = pending.filter(change => !isSelected(change))
   }
-  const sync = (file: FileContents | 'folder') => {
-    if (file === 'folder') return syncNames(() => true)
+  const sync = (file: FileContents | Folder) => {
+    if ('folder' in file) {
+      return syncNames(change => namesOf(change).some(name => folderOf(name) === file.folder))
+    }
     file.sync()
     // All pending changes of the file's names become durable, also changes by which another file
     // had the name, because the changes of one name stay in order.
@@ -68,7 +71,7 @@ export function createModelDisk() {
         const file = handles.get(call.handle)
         if (!file) throw new Error(`${call.kind} on handle ${call.handle}, which was not opened`)
         if (call.kind === 'sync') sync(file)
-        else if (file === 'folder')
+        else if ('folder' in file)
           throw new Error(`${call.kind} on a folder, handle ${call.handle}`)
         else file.change(call.kind === 'write' ? { at: call.offset, bytes: call.bytes } : call)
       }
@@ -85,6 +88,11 @@ export function createModelDisk() {
     },
   }
 }
+
+/** An open folder, by its path below the recorded folder; '' for that folder itself. */
+type Folder = { folder: string }
+
+const folderOf = (name: string) => name.slice(0, Math.max(0, name.lastIndexOf('/')))
 
 const namesOf = (change: NameChange) =>
   change.kind === 'rename' ? [change.from, change.to] : [change.name]

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { recorderEnv } from '../../inject/recorder.ts'
 import { createModelDisk } from '../disk-model/disk.ts'
@@ -16,19 +16,38 @@ const PROCESSES = 3
  * and when a replay of the calls does not give the files on disk, because an incomplete recording
  * proves nothing.
  */
-export async function recordStores(
+export function recordStores(
   library: string,
   dir: string,
   orders: Omit<WorkloadOrders, 'dir' | 'run'>,
 ): Promise<Map<string, RecordedCall[]>> {
+  return recordProcesses(library, dir, {
+    names: orders.stores.map(({ name }) => name),
+    argsOf(run, recordedDir) {
+      const runOrders: WorkloadOrders = { ...orders, dir: recordedDir, run }
+      return [PROGRAM, JSON.stringify(runOrders)]
+    },
+  })
+}
+
+/**
+ * Runs several processes one after another, with Node's arguments that `argsOf` returns, on one
+ * folder for each of the `names`. Returns and throws as `recordStores`.
+ */
+export async function recordProcesses(
+  library: string,
+  dir: string,
+  { names, argsOf }: { names: string[]; argsOf(run: number, recordedDir: string): string[] },
+): Promise<Map<string, RecordedCall[]>> {
   const recorded = join(dir, 'recorded')
   const logs: Buffer[] = []
-  for (const { name } of orders.stores) await mkdir(join(recorded, name), { recursive: true })
+  for (const name of names) await mkdir(join(recorded, name), { recursive: true })
   for (let run = 0; run < PROCESSES; run++) {
     const log = join(dir, 'log')
-    const runOrders: WorkloadOrders = { ...orders, dir: recorded, run }
-    const env = recorderEnv(library, { dir: recorded, log })
-    const output = await outputOf([PROGRAM, JSON.stringify(runOrders)], env)
+    const output = await outputOf(
+      argsOf(run, recorded),
+      recorderEnv(library, { dir: recorded, log }),
+    )
     if (output !== DONE) throw new Error(`process ${run} ended before its work was done: ${output}`)
     logs.push(await readFile(log))
     await rm(log)
@@ -44,7 +63,10 @@ async function checkStore(dir: string, calls: RecordedCall[]): Promise<void> {
   for (const call of calls) disk.apply(call)
   const files = disk.now
   const isRecorded = (name: string) => !/^marks$|-shm$|\.lock/.test(name)
-  const names = (await readdir(dir)).filter(isRecorded)
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true })
+  const names = entries
+    .filter(entry => entry.isFile() && isRecorded(entry.name))
+    .map(entry => relative(dir, join(entry.parentPath, entry.name)))
   if (names.sort().join() !== [...files.keys()].sort().join()) throw incomplete(dir)
   for (const name of names) {
     if (!files.get(name)!.equals(await readFile(join(dir, name)))) throw incomplete(join(dir, name))
