@@ -44,7 +44,7 @@ import { createHotZones } from './zones/hot-zones.ts'
 const STOP_MS = 8000
 const CHECK_FILES_EVERY_MS = 1000
 const CHECK_NOT_ALLOWED =
-  'the bridge cannot check whether Kafka would delete a late backlog at once: the right ' +
+  'the bridge cannot check whether Kafka would delete events at once: the right ' +
   'DescribeConfigs on the topics is missing; grant it (docs/security.md)'
 const NO_BACKLOG = { events: 0, bytes: 0, oldestAgeMs: 0 }
 
