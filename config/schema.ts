@@ -61,7 +61,7 @@ const gateway = z.strictObject({
       allowAnonymous: flag.default(false),
       connectionsMax: count(1, 1_000_000).default(1000),
       connectTimeoutMs: ms(100, 600_000).default(10_000),
-      drainTimeoutMs: ms(1, 60_000).default(5000),
+      drainTimeoutMs: ms(1, 60_000).default(2000),
       packetTimeoutMs: ms(100, 3_600_000).default(60_000),
       idleMaxMs: ms(100, 31_536_000_000).default(90_000_000),
       tcpKeepaliveMs: ms(1000, 86_400_000).default(60_000),

@@ -103,13 +103,11 @@ function writerOptions(
         : log.info('outbox.writeBudgetBytesPerDay is no longer exceeded'),
     onSilent: silentMs => log.error({ silentMs }, silentText(silentMs)),
     onAnswered: silentMs => log.warn({ silentMs }, 'the writer thread answers again'),
-    onQos2Forgotten: count =>
-      bounds.report({
-        key: 'gateway.mqtt.qos2EntriesMax',
-        value: gateway.mqtt.qos2EntriesMax,
-        consequence: QOS2_FORGOTTEN,
-        count,
-      }),
+    onQos2Forgotten: (bound, count) => {
+      const key = bound === 'perClientMax' ? 'qos2InFlightMax' : 'qos2EntriesMax'
+      const value = gateway.mqtt[key]
+      bounds.report({ key: `gateway.mqtt.${key}`, value, consequence: QOS2_FORGOTTEN, count })
+    },
     onFailed: reason =>
       exitOnError(
         log,

@@ -4,6 +4,7 @@ import { openInboxReader } from '../store/delivery/inbox-reader.ts'
 import { DamagedFileError, readDamageReason } from '../store/file/damage-mark.ts'
 import { type SetAsideFile, setAsideFilesOf } from '../store/file/damaged-files.ts'
 import type { Outbox } from '../store/outbox.ts'
+import type { UnreleasedBounds } from '../store/qos2-unreleased.ts'
 import type { Retention } from '../store/retention/retention.ts'
 import { type ClockCorrection, createClockCorrections } from './clock-corrections.ts'
 import type { TimeProblemCounts, TimeProblems } from './time/time-problems.ts'
@@ -28,8 +29,8 @@ export type OutboxStatus = {
   bytesSoFar: number
   /** QoS 2 messages that are stored and not yet released by their PUBREL. */
   qos2Unreleased: number
-  /** Unreleased QoS 2 messages that were forgotten at a bound since the outbox was opened. */
-  qos2Forgotten: number
+  /** Unreleased QoS 2 messages that were forgotten at each bound since the outbox was opened. */
+  qos2Forgotten: Record<keyof UnreleasedBounds, number>
   /** Undelivered events, as of the last tick. */
   backlog: Backlog
   space: OutboxSpace

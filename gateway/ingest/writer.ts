@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import type { ClockState } from '../../config/event/sensor-reading.ts'
 import type { AcceptHandover, Handover } from '../mqtt/broker.ts'
+import type { UnreleasedBounds } from '../store/qos2-unreleased.ts'
 import type { CommitCounts } from './commit.ts'
 import { CommitQueue, RefusedError } from './commit-queue.ts'
 import type { DeadLetterOutcome, DeadLetterRequest } from './dead-letter-retry.ts'
@@ -47,7 +48,7 @@ export type WriterOptions = WriterData & {
   /** Called when a silent writer thread answers after all. */
   onAnswered?(silentMs: number): void
   /** Called when unreleased QoS 2 messages were forgotten at a bound, with their number. */
-  onQos2Forgotten?(count: number): void
+  onQos2Forgotten?(bound: keyof UnreleasedBounds, count: number): void
   /**
    * Called when the outbox cannot be trusted until it is opened again. The process must then end
    * and restart.
@@ -84,8 +85,7 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
       return response.reason
     }
     if (response.kind !== 'committed' && response.kind !== 'maintained') return null
-    const forgotten = response.status.qos2Forgotten - status.qos2Forgotten
-    if (forgotten > 0) options.onQos2Forgotten?.(forgotten)
+    reportForgotten(options, status, response.status)
     status = response.status
     const hasRoom = refusal?.isFull && status.space.refuses === null
     if (hasRoom) options.onSpaceAvailable?.()
@@ -208,6 +208,18 @@ function connectedNearBound(
   unreleasedMax: number,
 ): string[] {
   return unreleasedMax > unreleasedBounds.totalMax ? (connectedClients?.() ?? []) : []
+}
+
+/** Reports the QoS 2 messages that were forgotten between two states of the outbox. */
+function reportForgotten(
+  { onQos2Forgotten }: Pick<WriterOptions, 'onQos2Forgotten'>,
+  { qos2Forgotten: before }: OutboxStatus,
+  { qos2Forgotten: after }: OutboxStatus,
+): void {
+  for (const bound of ['perClientMax', 'totalMax'] as const) {
+    const count = after[bound] - before[bound]
+    if (count > 0) onQos2Forgotten?.(bound, count)
+  }
 }
 
 /** The options that the writer thread gets; functions cannot be sent to a thread. */

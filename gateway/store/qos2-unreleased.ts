@@ -22,7 +22,7 @@ export function createUnreleasedMessages(db: Database) {
   const selectAll = db.prepare('SELECT client, packet, hash, at FROM incoming ORDER BY at')
   const writeChange = prepareChange(db)
   const index = createUnreleasedIndex()
-  let forgottenAtBounds = 0
+  const forgottenAtBounds: Record<keyof UnreleasedBounds, number> = { perClientMax: 0, totalMax: 0 }
   let staged: Change[] = []
 
   const reload = () => {
@@ -35,11 +35,11 @@ export function createUnreleasedMessages(db: Database) {
     index.apply(change)
     staged.push(change)
   }
-  /** Forgets up to `maxCount` messages of a client, oldest first. */
-  const forgetOldest = (client: string, maxCount: number) => {
+  /** Forgets up to `maxCount` messages of a client because of a bound, oldest first. */
+  const forgetOldest = (client: string, maxCount: number, bound: keyof UnreleasedBounds) => {
     const packets = index.oldestPackets(client, maxCount)
     for (const packet of packets) stage({ kind: 'release', client, packet })
-    forgottenAtBounds += packets.length
+    forgottenAtBounds[bound] += packets.length
   }
   reload()
 
@@ -48,9 +48,9 @@ export function createUnreleasedMessages(db: Database) {
     get count() {
       return index.count
     },
-    /** How many messages `enforceBounds` has forgotten since the outbox was opened. */
+    /** How many messages each bound has made forgotten since the outbox was opened. */
     get forgottenAtBounds() {
-      return forgottenAtBounds
+      return { ...forgottenAtBounds }
     },
     /** The clients that have unreleased messages. */
     get clients() {
@@ -81,13 +81,13 @@ export function createUnreleasedMessages(db: Database) {
       isConnected: (client: string) => boolean,
     ): void {
       for (const client of new Set(staged.map(change => change.client))) {
-        forgetOldest(client, index.sizeOf(client) - perClientMax)
+        forgetOldest(client, index.sizeOf(client) - perClientMax, 'perClientMax')
       }
       if (index.count <= totalMax) return
       for (const client of index.clients().filter(client => !isConnected(client))) {
-        forgetOldest(client, index.count - totalMax)
+        forgetOldest(client, index.count - totalMax, 'totalMax')
       }
-      while (index.count > totalMax) forgetOldest(index.clientWithMost(), 1)
+      while (index.count > totalMax) forgetOldest(index.clientWithMost(), 1, 'totalMax')
     },
     /**
      * Forgets messages that were received before `beforeMs`. A message without a trusted time is

@@ -201,7 +201,7 @@ describe('QoS 2 messages between PUBLISH and PUBREL', () => {
     for (const packet of [2, 3]) unreleased.remember('small', packet, hash)
     unreleased.enforceBounds(bounds, client => client !== 'absent')
     expect(['large', 'absent', 'small'].map(packetsOf)).toEqual([[3, 4, 5], [], [1, 2, 3]])
-    expect(unreleased.forgottenAtBounds).toBe(4)
+    expect(unreleased.forgottenAtBounds).toEqual({ perClientMax: 1, totalMax: 3 })
     table.commit()
     unreleased.reload()
     expect(unreleased.count).toBe(6)

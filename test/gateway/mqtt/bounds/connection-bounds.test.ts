@@ -3,7 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import { observePackets } from '../../../../gateway/mqtt/aedes-internals.ts'
 import { payloadOf, startTestBroker, topicOf } from '../broker-fixture.ts'
-import { connectPacket, openDevice, openWire, packet, pingPacket, publishPacket } from '../wire.ts'
+import {
+  connectPacket,
+  openDevice,
+  openWire,
+  packet,
+  pingPacket,
+  publishPacket,
+  subscribePacket,
+} from '../wire.ts'
 
 /** The parser of MQTT packets that aedes uses. */
 const createParser = () => createRequire(import.meta.url)('mqtt-packet').parser()
@@ -152,6 +160,22 @@ describe('a client that repeats a fault', () => {
     expect(await second.next()).toBe('connack')
     expect(await second.next()).toBe('puback 4')
     second.socket.destroy()
+  })
+
+  it('may be a subscriber that does not read: it is closed after drainTimeoutMs, and named', async () => {
+    await using setup = await startTestBroker({ drainTimeoutMs: 200 })
+    using stuck = await openDevice(setup.port, 'stuck')
+    stuck.send(subscribePacket('building/#', 1))
+    expect(await stuck.next()).toBe('suback')
+    stuck.socket.pause()
+    using device = await openDevice(setup.port, 'device')
+    for (let id = 1; setup.logged.length === 0 && id < 5000; id++) {
+      device.send(large(id, 50 * KIBIBYTE))
+      expect(await device.next()).toBe(`puback ${id}`)
+    }
+    expect(setup.logged).toEqual(['{"client":"stuck","reason":"drain timeout","times":1}'])
+    device.send(small(1))
+    expect(await device.next()).toBe('puback 1')
   })
 
   it('is not a client whose messages are refused, or that is only disconnected', async () => {
