@@ -55,6 +55,7 @@ export function topicFindings(expected: TopicExpectations, answers: TopicAnswers
     const findings = [
       ...partitionFaults(subject, key, settings.partitions, expected, answers),
       ...configFindings(subject, key, settings, expected),
+      ...(key === 'ledger' ? ledgerRetentionFindings(subject, settings, expected, answers) : []),
     ]
     const hasFault = findings.some(({ status }) => status === 'fault')
     return hasFault ? findings : [ok(subject, topicSummary(settings)), ...findings]
@@ -84,6 +85,32 @@ function partitionFaults(
   return []
 }
 
+/** The ledger proves readings only while Kafka has the notes of their runs. */
+function ledgerRetentionFindings(
+  subject: string,
+  { config }: TopicSettings,
+  { topics }: TopicExpectations,
+  answers: TopicAnswers,
+): Finding[] {
+  if (config === 'not allowed') return []
+  const keptMs = [answers.readings, answers.backfill].flatMap(answer =>
+    answer instanceof Error || answer.config === 'not allowed'
+      ? []
+      : [answer.config.retentionMs ?? Number.POSITIVE_INFINITY],
+  )
+  const neededMs = Math.max(0, ...keptMs)
+  if ((config.retentionMs ?? Number.POSITIVE_INFINITY) >= neededMs) return []
+  const isLimited = Number.isFinite(neededMs)
+  const needed = isLimited ? `for ${formatDuration(neededMs)}` : 'without limit'
+  const kept = `keeps notes for ${formatDuration(config.retentionMs!)}`
+  const cure = setting(topics.ledger, `retention.ms=${isLimited ? neededMs : -1}`)
+  return [warning(subject, `${kept}, but Kafka keeps readings ${needed}`, cure)]
+}
+
+/** The command that sets a configuration entry of a topic. */
+const setting = (topic: string, entry: string) =>
+  `kafka-configs.sh --alter --entity-type topics --entity-name ${topic} --add-config ${entry}`
+
 function configFindings(
   subject: string,
   key: TopicKey,
@@ -95,8 +122,7 @@ function configFindings(
   }
   const topic = expected.topics[key]
   const findings = replicaFindings(subject, replicas, config.minInsyncReplicas)
-  const set = (entry: string) =>
-    `kafka-configs.sh --alter --entity-type topics --entity-name ${topic} --add-config ${entry}`
+  const set = (entry: string) => setting(topic, entry)
   const retention = retentionFault(topic, config, expected.lagMs)
   if (retention) {
     const [value = '', ...cure] = retention.slice(topic.length + 1).split('. ')

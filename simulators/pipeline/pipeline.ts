@@ -156,7 +156,8 @@ async function startKafkaIfNone(options: PipelineOptions, dataDir: string) {
   }
 }
 
-function connectBuilding({ gateway }: Config, simulation: Simulation) {
+/** Connects the devices of a simulated building to a gateway. */
+export function connectBuilding({ gateway }: Config, simulation: Simulation) {
   const { devices: count, seed, ratePerSecond, ...rest } = simulation
   const devices = planBuilding({ seed, devices: count })
   const timing = { startMs: Date.now(), stepMs: 1000 / ratePerSecond }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LocalKafka } from '../kafka/local-kafka.ts'
 import { type FlipCounts, rehearseBitRot } from './bit-rot/bit-rot.ts'
+import { cardFaults, rehearseCard } from './faults/cards.ts'
 import { rehearseClock } from './faults/clock.ts'
 import { rehearseConsumers } from './faults/consumers.ts'
 import { diskFaults, rehearseDisk } from './faults/disk.ts'
@@ -58,6 +59,7 @@ const faults: Record<string, Rehearsal> = {
     onStage(context, { settleMs: 20_000 }, stage =>
       rehearseRestore(stage, { times: timesOf(context, 2) }),
     ),
+  ...Object.fromEntries(Object.keys(cardFaults).map(fault => [fault, cardFault(fault)])),
   ...Object.fromEntries(Object.keys(diskFaults).map(fault => [fault, diskFault(fault)])),
   'slow-disk': context =>
     withInjection(context, { fault: 'slow-disk', processes: ['gateway'] }, (stage, injection) =>
@@ -91,6 +93,7 @@ const selfTests: Record<string, Rehearsal> = {
     sabotaged(context, 'bridge', 'position-before-send', async stage =>
       rehearseOutage(stage, await context.kafka(), { times: 1, outageMs: 6000 }),
     ),
+  'judge-stores': cardFault('new-card', 'judge-names'),
 }
 
 /** Every rehearsal and self-test, in the order of the table. */
@@ -221,6 +224,19 @@ function diskFault(fault: string): Rehearsal {
     )
 }
 
+/** Rehearses a lost, cloned or restored card, optionally with a sabotaged ledger. */
+function cardFault(fault: string, sabotage?: string): Rehearsal {
+  return context => {
+    const { env } = context
+    const ledgerEnv = sabotage === undefined ? env : { ...env, ...sabotagedEnv(sabotage) }
+    const run = (stage: Stage) => rehearseCard(stage, { fault, env, ledgerEnv })
+    // The rehearsal judges the ledger itself: the readings are lost.
+    return onStage(context, {}, run, async (_, outcome) => outcome)
+  }
+}
+
+const sabotagedEnv = (sabotage: string) => ({ NODE_OPTIONS: `--import=${hooksOf(sabotage)}` })
+
 /** Runs a rehearsal on a stage in which one process is changed to break a promise. */
 function sabotaged(
   context: RehearsalContext,
@@ -228,8 +244,7 @@ function sabotaged(
   sabotage: string,
   run: (stage: Stage) => Promise<RehearsalOutcome>,
 ): Promise<RehearsalOutcome> {
-  const NODE_OPTIONS = `--import=${hooksOf(sabotage)}`
-  return onStage(context, { extraEnv: { [name]: { NODE_OPTIONS } } }, run)
+  return onStage(context, { extraEnv: { [name]: sabotagedEnv(sabotage) } }, run)
 }
 
 /** Runs one rehearsal with its own gateway, bridge, devices and topics. */
@@ -237,6 +252,7 @@ async function onStage(
   { cacheDir, env, seed, ratePerSecond, kafka }: RehearsalContext,
   more: Pick<StageOptions, 'extraEnv' | 'settleMs'>,
   run: (stage: Stage) => Promise<RehearsalOutcome>,
+  conclude = addLedgerProof,
 ): Promise<RehearsalOutcome> {
   const id = randomUUID()
   const names = ['readings', 'backfill', 'deadletters', 'ledger']
@@ -245,7 +261,7 @@ async function onStage(
   const { brokers } = await kafka()
   const options = { simulation, cacheDir, env, kafka: { brokers, topics }, ...more }
   await using stage = await startStage(options)
-  return await addLedgerProof(stage, await run(stage))
+  return await conclude(stage, await run(stage))
 }
 
 async function withInjection(

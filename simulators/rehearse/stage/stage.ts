@@ -71,6 +71,7 @@ async function writeConfig(
   const [mqtt, gateway, bridge] = [await findFreePort(), await findFreePort(), await findFreePort()]
   const content = {
     gateway: {
+      id: 'rehearsed',
       mqtt: { port: mqtt },
       http: { port: gateway },
       clock: { sources: ['timesyncd'] as const, syncedFile: join(dir, 'synchronized') },
