@@ -232,6 +232,7 @@ const consumers = z.strictObject({
   postgresUrlFile: filePath.nullable().default(null),
   sessionTimeoutMs: ms(1000, 600_000).default(10_000),
   http: listener(9468),
+  importTopic: kafkaTopic.default('sluice.imported'),
   analytics: z
     .strictObject({
       http: listener(9466),

@@ -42,6 +42,8 @@ export type HandlingFactory = (state: PartitionState) => Promise<Handling>
 
 export type ConsumerDefinition = {
   name: string
+  /** The topics that the consumer reads; the topics of live events by default. */
+  topics?: readonly string[]
   open(context: ConsumerContext): Promise<OpenedConsumer>
   /** Only for a consumer with a state that can be rebuilt. */
   createHandling?(context: ConsumerContext): HandlingFactory
@@ -54,9 +56,29 @@ const ANALYTICS_COMMIT_EVERY_MS = 1000
 
 export const analytics: ConsumerDefinition = {
   name: 'analytics',
-  open: openAnalytics,
+  open: context => openAnalytics(context),
   createHandling: analyticsFactory,
   commitEveryMs: ANALYTICS_COMMIT_EVERY_MS,
+}
+
+/**
+ * Analytics over one topic, such as imported recordings: with a state and a read API of its own,
+ * and without publishing aggregates, which would replace those of live events.
+ */
+export function analyticsOf(topic: string): ConsumerDefinition {
+  const name = `analytics-${topic}`
+  const quiet = (context: ConsumerContext): ConsumerContext => {
+    const { consumers } = context.config
+    const analyticsConfig = { ...consumers.analytics, publish: [] }
+    const config = { ...context.config, consumers: { ...consumers, analytics: analyticsConfig } }
+    return { ...context, config }
+  }
+  return {
+    ...analytics,
+    ...{ name, topics: [topic] },
+    open: context => openAnalytics(quiet(context), name),
+    createHandling: context => analyticsFactory(quiet(context)),
+  }
 }
 
 export const archive: ConsumerDefinition = { name: 'archive', open: openArchive }
@@ -69,14 +91,17 @@ export const handlerDefinition = (handler: Handler<unknown>): ConsumerDefinition
 })
 
 /** Opens analytics: aggregates in windows of time, and their read API. */
-async function openAnalytics(context: ConsumerContext): Promise<OpenedConsumer> {
+async function openAnalytics(
+  context: ConsumerContext,
+  name = 'analytics',
+): Promise<OpenedConsumer> {
   const { config, runtime, stack } = context
   const { http, holdMaxMs } = config.consumers.analytics
-  const state = openState('analytics', context)
+  const state = openState(name, context)
   const { handleRequest } = stack.use(await openAnalyticsApi({ state, holdMaxMs }))
   const options = { commitEveryMs: ANALYTICS_COMMIT_EVERY_MS }
   const factory = analyticsFactory(context)
-  const openWork = createStatefulOpener('analytics', runtime, state, factory, options)
+  const openWork = createStatefulOpener(name, runtime, state, factory, options)
   return { http, key: 'consumers.analytics.http', handleRequest, openWork }
 }
 

@@ -14,7 +14,13 @@ import {
 import { CannotStart, HANGUP_IGNORED, untilSignal } from '../../config/process/lifetime.ts'
 import { createLog } from '../../config/process/log.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
-import { analytics, archive, type ConsumerDefinition, handlerDefinition } from './catalogue.ts'
+import {
+  analytics,
+  analyticsOf,
+  archive,
+  type ConsumerDefinition,
+  handlerDefinition,
+} from './catalogue.ts'
 import { createConsumerProcess } from './process.ts'
 import { reprocess } from './reprocessing.ts'
 import type { Handler } from './runtime/keyed-handler.ts'
@@ -22,7 +28,7 @@ import type { Handler } from './runtime/keyed-handler.ts'
 const STOP_MS = 8000
 const handlers = new URL('./handlers/', import.meta.url)
 
-type Options = { config?: string; port?: number; from?: number }
+type Options = { config?: string; port?: number; from?: number; topic?: string }
 
 const program = createProgram(
   'sluice consume',
@@ -43,6 +49,7 @@ withConfig(program, process.env)
     'rebuild the state from that time (ISO 8601) or "beginning" on, make it current, and end',
     timeArgument(Date.now(), { word: 'beginning', ms: 0 }),
   )
+  .option('--topic <name>', 'analytics only: read this topic, with a state and pages of its own')
   .action(async (name: string, options: Options) => {
     const config = requireKafkaConfig(options.config, process.env)
     process.umask(0o077)
@@ -62,12 +69,15 @@ async function run(name: string, config: Config, options: Options): Promise<void
     if (config.kafka.brokers.length === 0) {
       throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
     }
-    const definition = await definitionOf(name)
+    const definition = await definitionOf(name, options.topic)
     const clientId = `sluice-${definition.name}`
     const { signal } = ending
     await using stack = new AsyncDisposableStack()
     const kafka = await createKafkaClient({ ...config.kafka, clientId })
-    const runtime = createConsumerProcess({ name: definition.name, config, kafka, log, signal })
+    const runtime = createConsumerProcess({
+      ...{ name: definition.name, config, kafka, log, signal },
+      ...(definition.topics && { topics: definition.topics }),
+    })
     const context = { config, runtime, kafka, stack, log, signal }
     if (options.from !== undefined) {
       await reprocess(definition, context, options.from)
@@ -83,7 +93,11 @@ async function run(name: string, config: Config, options: Options): Promise<void
 }
 
 /** The consumer with that name or file. Rejects with CannotStart when there is no such consumer. */
-async function definitionOf(consumer: string): Promise<ConsumerDefinition> {
+async function definitionOf(consumer: string, topic?: string): Promise<ConsumerDefinition> {
+  if (topic !== undefined) {
+    if (consumer === 'analytics') return analyticsOf(topic)
+    throw new CannotStart(`--topic is for analytics, not for ${consumer}: leave the option out`)
+  }
   if (consumer === 'analytics') return analytics
   if (consumer === 'archive') return archive
   return handlerDefinition(await loadHandler(consumer))

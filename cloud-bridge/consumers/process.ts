@@ -22,6 +22,8 @@ import type { ConsumerStateAccess, PartitionState } from './state/state.ts'
 
 export type ConsumerProcessOptions = {
   name: string
+  /** The topics to read, without the topics of live events if given. */
+  topics?: readonly string[]
   config: Config
   kafka: KafkaClient
   log: ReturnType<typeof createLog>
@@ -36,7 +38,7 @@ export type ConsumerProcess = ReturnType<typeof createConsumerProcess>
 export function createConsumerProcess(options: ConsumerProcessOptions) {
   const { name, config, kafka, log, signal } = options
   const { readings, backfill, deadletters: deadLetterTopic } = config.kafka.topics
-  const topics = [readings, backfill]
+  const topics = options.topics ?? [readings, backfill]
   const works = new Map<number, PartitionWork>()
   let lag: Lag = { recordsByTopic: new Map(), atMs: 0 }
   const metrics = createConsumerMetrics(name, { lag: () => lag.recordsByTopic })

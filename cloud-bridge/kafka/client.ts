@@ -17,6 +17,8 @@ export type NewTopic = {
   replicas?: number
   /** Kafka keeps only the newest record of each key of a compacted topic. */
   isCompacted?: boolean
+  /** Kafka keeps all records for ever. */
+  isKept?: boolean
 }
 
 /** Topic administration, and queries about topics and brokers. */

@@ -46,9 +46,12 @@ export function parseTopicConfig(entries: ReadonlyMap<string, string>): TopicCon
   }
 }
 
+type TopicPolicy = { isCompacted?: boolean; isKept?: boolean }
+
 /** The configuration of topics that this program creates; see TopicAdmin.create for the reason. */
-export function newTopicConfigEntries({ isCompacted = false }: { isCompacted?: boolean }) {
+export function newTopicConfigEntries({ isCompacted = false, isKept = false }: TopicPolicy) {
   const appendTime = { name: configNames.timestampType, value: 'LogAppendTime' }
   const compaction = { name: configNames.cleanupPolicy, value: 'compact' }
-  return isCompacted ? [appendTime, compaction] : [appendTime]
+  const kept = { name: configNames.retentionMs, value: '-1' }
+  return [appendTime, ...(isCompacted ? [compaction] : []), ...(isKept ? [kept] : [])]
 }

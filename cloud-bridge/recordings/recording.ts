@@ -40,6 +40,10 @@ export type RecordingOptions = {
    * mark of the first number that has one.
    */
   decimal?: 'point' | 'comma'
+  /** The only columns that contain numbers; without the option, all columns that are no text. */
+  numberColumns?: readonly string[]
+  /** Called for each row with a fault, which is left out; without the option, a fault throws. */
+  onFault?: (fault: RecordingError) => void
   /** Names that a column may not have. */
   reservedNames?: readonly string[]
 }
@@ -52,6 +56,7 @@ export type Recording = AsyncDisposable & {
   readonly file: string
   readonly device: RecordedDevice
   readonly columns: readonly string[]
+  readonly timeColumn: string
   readonly rows: AsyncIterableIterator<RecordedReading>
 }
 
@@ -88,7 +93,7 @@ async function openFile(file: string) {
     const handle = await open(file)
     if (!(await handle.stat()).isDirectory()) return handle
     await handle.close()
-    throw new CannotStart(`${file} is a folder: name the CSV files in the folder`)
+    throw new CannotStart(`${file} is a folder and no archive: name the files in the folder`)
   } catch (error) {
     if (error instanceof CannotStart) throw error
     const { message } = error as Error
@@ -146,7 +151,16 @@ function checkColumns(file: string, line: number, { columns, reservedNames }: Ch
   }
 }
 
-function timeColumnOf(file: string, line: number, columns: readonly string[], given?: string) {
+/**
+ * The name of the column of times: `given`, or the first usual name. Throws a RecordingError when
+ * there is no such column.
+ */
+export function timeColumnOf(
+  file: string,
+  line: number,
+  columns: readonly string[],
+  given?: string,
+) {
   const candidates =
     given === undefined
       ? timeNames.map(name => columns.find(column => column.toLowerCase() === name))
@@ -171,6 +185,8 @@ type Layout = {
   columns: readonly string[]
   timeColumn: string
   textColumns: readonly string[]
+  numberColumns: readonly string[] | undefined
+  onFault: ((fault: RecordingError) => void) | undefined
 }
 
 /** Parses one row. An empty cell gives no measurement; an empty time gives no observation time. */
@@ -195,7 +211,10 @@ function readingOf(layout: Layout, { info, record }: Row): RecordedReading {
     const text = record[at]!
     if (text === '') continue
     if (column === layout.timeColumn) observedAt = unwrap(column, parseTime(text))
-    const isText = column === layout.timeColumn || layout.textColumns.includes(column)
+    const isText =
+      column === layout.timeColumn ||
+      layout.textColumns.includes(column) ||
+      layout.numberColumns?.includes(column) === false
     measurements[column] = isText ? text : unwrap(column, number(text))
   }
   const { lines: line } = info
@@ -211,7 +230,17 @@ function decimalMarkIn(text: string): DecimalMark | undefined {
 const decimalMarks = { point: '.', comma: ',' } as const
 
 async function* readings(layout: Layout, rows: AsyncIterable<Row>) {
-  for await (const row of rows) yield readingOf(layout, row)
+  for await (const row of rows) {
+    let reading: RecordedReading
+    try {
+      reading = readingOf(layout, row)
+    } catch (error) {
+      if (!layout.onFault || !(error instanceof RecordingError)) throw error
+      layout.onFault(error)
+      continue
+    }
+    yield reading
+  }
 }
 
 /**
@@ -240,11 +269,14 @@ export async function openRecording(
     const decimal = options.decimal ?? (delimiter === ',' ? 'point' : undefined)
     const decimalMark = decimal && decimalMarks[decimal]
     const { site = 'recording', zone = name, device = name, textColumns = [] } = options
+    const { numberColumns, onFault } = options
+    const layout = { file, columns, timeColumn, numberColumns, onFault }
     return {
       file,
       columns,
+      timeColumn,
       device: { site, zone, name: device },
-      rows: readings({ file, decimalMark, columns, timeColumn, textColumns }, rows),
+      rows: readings({ ...layout, decimalMark, textColumns }, rows),
       async [Symbol.asyncDispose]() {
         await rows.return(undefined)
       },

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { encodeEvent } from '../../../config/event/sensor-reading.ts'
+import { encodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
+import type { ExitCode } from '../../../config/process/exit-codes.ts'
 import type { Batch, Framing, KnownFate } from '../../ports/event-sink.ts'
 import { dateInPath, utcDateOf } from './files/paths.ts'
 import { listPartitions } from './manifest/day-files.ts'
@@ -35,7 +36,9 @@ export type ArchiveReplayOptions = {
 }
 
 /** The archive was changed, or does not fit the topic: the replay sends nothing more. */
-export class CannotReplay extends Error {}
+export class CannotReplay extends Error {
+  readonly ending: ExitCode = 'ERR_MISCONFIGURED'
+}
 
 /**
  * Sends archived events to a topic again, under the same ids, encoded with the newest schema.
@@ -76,14 +79,10 @@ async function findFiles({ dir, fromMs, toMs }: ArchiveReplayOptions, partition:
 }
 
 async function sendFile(options: ArchiveReplayOptions, file: NamedFile): Promise<number | null> {
-  const bytes = await readFile(join(options.dir, file.name))
-  if (sha256(bytes) !== file.sha256) {
-    throw new CannotReplay(`${file.name} was changed since it was committed (${file.line})`)
-  }
   const { fromMs, toMs, zone } = options
   const matches = ({ event }: ArchivedEvent) =>
     event.receivedAt >= fromMs && event.receivedAt < toMs && (zone ?? event.zone) === event.zone
-  const rows = (await readParquet(bytes)).filter(matches)
+  const rows = (await readFileRows(options.dir, file)).filter(matches)
   let sent = 0
   for (let at = 0; at < rows.length; at += BATCH_EVENTS) {
     const count = await sendBatch(options, rows.slice(at, at + BATCH_EVENTS))
@@ -91,6 +90,26 @@ async function sendFile(options: ArchiveReplayOptions, file: NamedFile): Promise
     sent += count
   }
   return sent
+}
+
+async function readFileRows(dir: string, file: NamedFile): Promise<ArchivedEvent[]> {
+  const bytes = await readFile(join(dir, file.name))
+  if (sha256(bytes) === file.sha256) return readParquet(bytes)
+  throw new CannotReplay(`${file.name} was changed since it was committed (${file.line})`)
+}
+
+/**
+ * Yields all events of an archive, each zone in the order of its offsets in a topic. Throws
+ * CannotReplay at a changed file or manifest.
+ */
+export async function* readArchivedEvents(dir: string): AsyncGenerator<SensorReading> {
+  for (const partition of await listPartitions(dir)) {
+    const { named, faults } = await readChain(dir, partition)
+    if (faults.length > 0) throw new CannotReplay(faults.join('\n'))
+    for (const file of [...named.values()].sort((a, b) => a.first - b.first)) {
+      for (const { event } of await readFileRows(dir, file)) yield event
+    }
+  }
 }
 
 async function sendBatch(options: ArchiveReplayOptions, rows: readonly ArchivedEvent[]) {
