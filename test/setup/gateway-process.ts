@@ -12,6 +12,8 @@ import { readOutbox, temporary } from '../gateway/store/fixture.ts'
 const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 const READY_MS = 60_000
 const STOP_MS = 20_000
+/** How much of the output of the process is kept. */
+const OUTPUT_MAX_CHARS = 1_000_000
 
 /** Configuration of a gateway process in addition to its files and ports. */
 export type GatewaySettings = {
@@ -41,20 +43,25 @@ export async function startGatewayProcess(settings: GatewaySettings = {}) {
   }
   const configFile = place.file('sluice.yaml')
   writeFileSync(configFile, JSON.stringify(config))
-  const output: Buffer[] = []
+  let output = ''
+  let lines = 0
   // Outside npm the launcher replaces itself by the gateway, so that the pid is the gateway's.
   const env = { ...process.env, npm_lifecycle_event: undefined }
   const args = [launcher, 'gateway', '--config', configFile]
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (bytes: Buffer) => output.push(bytes))
+    stream.on('data', (bytes: Buffer) => {
+      for (const byte of bytes) if (byte === 10) lines++
+      output = (output + bytes.toString()).slice(-OUTPUT_MAX_CHARS)
+    })
   }
   const exited = once(child, 'exit')
   let isRunning = true
   exited.then(() => {
     isRunning = false
   })
-  const logText = () => Buffer.concat(output).toString()
+  /** The end of the output of the process. */
+  const logText = () => output
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
     if (isRunning) child.kill(signal)
@@ -80,6 +87,10 @@ export async function startGatewayProcess(settings: GatewaySettings = {}) {
       readOutbox(outboxFile)
         .notes.filter(({ kind }) => kind === 'deadletter')
         .map(({ content }) => content as { reason: string; topic: string }),
+    /** Resolves when the process has ended. */
+    exited: exited.then(() => {}),
+    /** How many lines the process has written. */
+    logLines: () => lines,
     /** How many messages became events or dead letters; read from the running process. */
     async messageCount(): Promise<number> {
       const state = await fetchState(http)
