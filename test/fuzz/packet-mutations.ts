@@ -8,19 +8,7 @@ const word = (value: number) => Buffer.from([(value >> 8) & 255, value & 255])
 const field = (bytes: Buffer) => Buffer.concat([word(bytes.length), bytes])
 const text = (value: string) => field(Buffer.from(value))
 
-const levels = [
-  'building',
-  'hq',
-  'zone',
-  'z1',
-  'z2',
-  'sensor',
-  'd',
-  '',
-  '$SYS',
-  'é',
-  '😀',
-]
+const levels = ['building', 'hq', 'zone', 'z1', 'z2', 'sensor', 'd', '', '$SYS', 'é', '😀']
 const badTexts = ['ff', '610062', 'eda080', 'c080', 'f4908080', '01', 'efbbbf', '7f'].map(hex =>
   Buffer.from(hex, 'hex'),
 )
