@@ -7,6 +7,7 @@ import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { openWorkspace } from '../../gateway/inspect/command.ts'
 import { createTopics, describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
+import { createTemporaryDir } from '../consumers/archive/fixture.ts'
 import { freshTopics } from '../forward/running-bridge.ts'
 
 const start = Date.UTC(2024, 0, 15, 8)
@@ -26,16 +27,23 @@ async function openImport() {
   const topics = freshTopics()
   await createTopics(sharedKafka(), [{ topic: topics.readings, partitions: 3 }])
   const port = await findFreePort()
+  const states = createTemporaryDir()
   const workspace = openWorkspace({
     kafka: { brokers: inject('brokers'), topics },
     consumers: {
-      ...{ importTopic: `imported-${randomUUID()}`, dir: `./consumers-${randomUUID()}` },
+      ...{ importTopic: `imported-${randomUUID()}`, dir: states.dir },
       analytics: { http: { port }, topic: `aggregates-${randomUUID()}` },
     },
   })
   for (const room of [1, 2]) writeFileSync(workspace.file(`room${room}.csv`), recording(room))
   const files = [1, 2].map(room => workspace.file(`room${room}.csv`))
-  return { ...workspace, files, topics, port }
+  return {
+    ...{ ...workspace, files, topics, port },
+    [Symbol.dispose]() {
+      workspace[Symbol.dispose]()
+      states[Symbol.dispose]()
+    },
+  }
 }
 
 describeWithKafka('./sluice import', () => {
