@@ -1,16 +1,19 @@
-# The edge image: gateway and cloud-bridge, for amd64 and arm64. The build compiles no native code
-# and no line names an architecture, because every package brings its binaries for both.
+# The image of gateway and bridge, for amd64 and arm64. The build compiles no native code and no line
+# names an architecture, because every package brings its binaries for both.
 #
 #   docker run --network host -v sluice:/data sluice            the gateway
 #   docker run --network host -v sluice:/data --no-healthcheck sluice bridge
 #
 # Both containers mount one volume: outbox and inbox are the only connection between them.
+#
+# The image offers every command of ./sluice --help. It has no Java for a local Kafka and no C
+# compiler: `up` needs kafka.brokers, and `rehearse` skips each fault that needs them, with the reason.
 
 FROM node:24-bookworm-slim AS packages
 WORKDIR /sluice
 COPY package.json package-lock.json .npmrc ./
-# the optional packages are Node binaries for machines without Node 24; this image has Node 24
-RUN npm ci --omit=dev --omit=optional --ignore-scripts
+# Node for machines with an older Node is left out: this image has Node 24.
+RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/node-linux-* node_modules/node-bin-*
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production
@@ -21,13 +24,14 @@ COPY package.json sluice ./
 COPY config config
 COPY gateway gateway
 COPY cloud-bridge cloud-bridge
+COPY simulators simulators
 # data/ is the default folder of all files and the volume. The folder belongs to the user that
 # writes the files; a new volume gets the same owner.
 RUN mkdir /data && chown node:node /data && ln -s /data data
 # Node keeps one compile cache per user: the build fills the cache as the user that runs the image
 RUN mkdir -p node_modules/.cache && chown node:node node_modules/.cache
 USER node
-RUN ./sluice gateway --help >/dev/null
+RUN for part in gateway bridge status; do ./sluice $part --help >/dev/null; done
 VOLUME /data
 # 1883: MQTT. 9464: health, readiness and metrics. Both are on loopback by default.
 EXPOSE 1883 9464

@@ -10,6 +10,7 @@ import {
   withConfig,
 } from '../config/process/command-line.ts'
 import { exitStatusOf } from '../config/process/exit-codes.ts'
+import { keepHeapSmall } from '../config/process/heap.ts'
 import { stopSignal } from '../config/process/lifetime.ts'
 import { outputClosed } from '../config/process/terminal.ts'
 import { runSimulation } from './local/simulation.ts'
@@ -51,6 +52,7 @@ withBuilding(withConfig(program.command('up'), env))
   )
   .action(async ({ for: durationMs, ...options }) => {
     const run = { ...load(options.config), env, cacheDir: cacheDir() }
+    keepHeapSmall()
     const simulation = simulationOf(options)
     process.exitCode = await runUp({
       ...{ ...options, ...run, durationMs, simulation },

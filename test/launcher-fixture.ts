@@ -72,18 +72,24 @@ export async function install(packages: object): Promise<void> {
 }
 
 /** `byShell` starts the launcher by its first line, with a `node` in the PATH. */
-export type StartOptions = { node?: string; underNpm?: boolean; byShell?: boolean }
+export type StartOptions = {
+  node?: string
+  underNpm?: boolean
+  byShell?: boolean
+  env?: NodeJS.ProcessEnv
+}
 
 // Starts the launcher in a process group of its own, as a shell in a terminal does.
 export function start(
   args: string[],
-  { node = process.execPath, underNpm = false, byShell = false }: StartOptions = {},
+  { node = process.execPath, underNpm = false, byShell = false, env: extraEnv }: StartOptions = {},
 ) {
   const env: NodeJS.ProcessEnv = {
     HOME: join(root, 'home'),
     PATH: [join(root, 'bin'), dirname(node), process.env.PATH].join(delimiter),
     TMPDIR: join(root, 'tmp'),
     ...(underNpm && { npm_lifecycle_event: 'start' }),
+    ...extraEnv,
   }
   const file = join(root, 'sluice')
   const [program, ...words] = byShell ? [file, ...args] : [node, file, ...args]

@@ -62,6 +62,17 @@ it.each([
   expect((await ended).stdout).toBe(`gateway pid\n${child.pid}\n`)
 })
 
+it('gives consumers a larger heap, except where memory is small', async () => {
+  await install(needed)
+  const flagsOf = async (part: string, env: NodeJS.ProcessEnv = {}) =>
+    (await start([part, 'which'], { env }).ended).stdout
+  for (const part of ['gateway', 'bridge']) {
+    expect(await flagsOf(part)).toMatch(/--max-semi-space-size=4 --single-threaded-gc/)
+  }
+  expect(await flagsOf('consume')).toContain('--max-semi-space-size=64')
+  expect(await flagsOf('consume', { SLUICE_MEMORY: 'small' })).toContain('semi-space-size=4 ')
+})
+
 it('says what is missing when there is no Node', async () => {
   const env = { PATH: join(root, 'empty') }
   const { status, stderr } = spawnSync('/bin/sh', [join(root, 'sluice'), 'gateway'], { env })

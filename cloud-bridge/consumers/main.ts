@@ -11,6 +11,7 @@ import {
   timeArgument,
   withConfig,
 } from '../../config/process/command-line.ts'
+import { keepHeapSmall } from '../../config/process/heap.ts'
 import { CannotStart, HANGUP_IGNORED, untilSignal } from '../../config/process/lifetime.ts'
 import { createLog } from '../../config/process/log.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
@@ -53,6 +54,7 @@ withConfig(program, process.env)
   .action(async (name: string, options: Options) => {
     const config = requireKafkaConfig(options.config, process.env)
     process.umask(0o077)
+    if (process.env.SLUICE_MEMORY === 'small') keepHeapSmall()
     await run(name, config, options)
   })
 // The timer of a poll can keep the process alive, so the process exits after its work.

@@ -8,7 +8,7 @@ export type Override = { name: string; path: string[]; value: unknown }
 const prefix = 'SLUICE_'
 
 /** Variables of the launcher and of main.ts files that are not configuration keys. */
-const reserved = new Set(['SLUICE_CONFIG', 'SLUICE_CACHE'])
+const reserved = new Set(['SLUICE_CONFIG', 'SLUICE_CACHE', 'SLUICE_MEMORY'])
 
 /** The variable that overrides a key: outbox.commitWindowMs is SLUICE_OUTBOX_COMMIT_WINDOW_MS. */
 export function variableOf(path: readonly string[]): string {
