@@ -3,6 +3,7 @@ import { timeSourceNames } from './process/time-sources.ts'
 import {
   brokerAddress,
   bytes,
+  calendarTimeZone,
   choice,
   count,
   cures,
@@ -245,6 +246,11 @@ const consumers = z.strictObject({
       seriesMax: count(1, 1e9).default(100_000),
       clockWaitMs: ms(0, 604_800_000).default(86_400_000),
       holdMaxMs: ms(1, 604_800_000).default(3_600_000),
+      timeZone: calendarTimeZone.default('UTC'),
+      siteTimeZones: z
+        .array(z.strictObject({ site: location, timeZone: calendarTimeZone }))
+        .register(cures, { cure: 'Write a list of site: …, timeZone: …' })
+        .default([]),
     })
     .prefault({}),
   archive: z

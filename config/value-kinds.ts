@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { isHost, isHostAndPort, isPlainUrl } from './syntax/hosts.ts'
 import { locationFault } from './syntax/routes.ts'
 import { isSchedule } from './syntax/schedules.ts'
-import { isTimeZone } from './syntax/time-zones.ts'
+import { isTimeZone, timeZoneFault } from './syntax/time-zones.ts'
 
 /**
  * What an operator can do about a wrong value, for each schema of a value. The schemas of this file
@@ -108,6 +108,13 @@ export const timeZone = text(
   isTimeZone,
   'is not a time zone of the IANA database',
   'Write a time zone such as Europe/Berlin, America/New_York or UTC',
+)
+
+/** A time zone in which quarters of an hour are not divided. */
+export const calendarTimeZone = text(
+  value => timeZoneFault(value) === null,
+  'is no time zone whose offset from UTC is a multiple of 15 minutes',
+  'Write a name such as Europe/Berlin, or UTC',
 )
 
 export const brokerAddress = text(

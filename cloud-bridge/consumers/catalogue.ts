@@ -96,9 +96,11 @@ async function openAnalytics(
   name = 'analytics',
 ): Promise<OpenedConsumer> {
   const { config, runtime, stack } = context
-  const { http, holdMaxMs } = config.consumers.analytics
+  const { http, holdMaxMs, clockWaitMs, timeZone, siteTimeZones } = config.consumers.analytics
   const state = openState(name, context)
-  const { handleRequest } = stack.use(await openAnalyticsApi({ state, holdMaxMs }))
+  const { handleRequest } = stack.use(
+    await openAnalyticsApi({ state, holdMaxMs, clockWaitMs, timeZone, siteTimeZones }),
+  )
   const options = { commitEveryMs: ANALYTICS_COMMIT_EVERY_MS }
   const factory = analyticsFactory(context)
   const openWork = createStatefulOpener(name, runtime, state, factory, options)

@@ -79,7 +79,7 @@ async function run(options: UpOptions): Promise<number> {
     'reading the records of this run from Kafka and comparing them with the acknowledgements',
   )
   const judged = await pipeline.judge()
-  const verdict = consumers ? await consumers.judge(judged, pipeline.devices.record) : judged
+  const verdict = consumers ? await consumers.judge(judged) : judged
   await display[Symbol.asyncDispose]()
   process.stdout.write(`${JSON.stringify(verdict)}\n`)
   return exitStatusOf(verdict.verdict === 'complete' ? 'DONE' : 'ERR_NEGATIVE')

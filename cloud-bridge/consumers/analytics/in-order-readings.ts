@@ -1,8 +1,17 @@
 import type { DirtyRows } from './memory/dirty-rows.ts'
 import type { StateCache } from './memory/state-cache.ts'
 import type { ActiveSeries } from './model/active-series.ts'
+import { beginMeterQuarter, createMeterState, type MeterState } from './model/meter.ts'
 import { mergeAll, type PartialAggregate, type Point } from './model/partial-aggregate.ts'
-import { addValuesToSketch, emptyQuarter, partialAggregateOf } from './model/quarter.ts'
+import {
+  addValuesToSketch,
+  appendToQuarter,
+  copyOf,
+  emptyQuarter,
+  type OrderedPoint,
+  partialAggregateOf,
+  type Quarter,
+} from './model/quarter.ts'
 import { mergeInto } from './model/sketch.ts'
 import { emptyWindow, type Window } from './model/window.ts'
 import {
@@ -10,8 +19,8 @@ import {
   BASE_SIZE,
   type LongWindowSize,
   longWindowSizes,
+  quarterStartOf,
   sizesBuiltFrom,
-  windowStartOf,
 } from './model/window-sizes.ts'
 import type { WindowTimers } from './time/window-timers.ts'
 
@@ -23,18 +32,30 @@ export type AggregationState = {
   cache: StateCache
   dirty: DirtyRows
   timers: WindowTimers
+  /** By series and start, the closed quarters that got late points since the last commit. */
+  late: Map<ActiveSeries, Map<number, LateQuarter>>
   holdMaxMs: number
 }
 
-/** Appends a point that is not before the last point of its series. */
-export function appendPoint(state: AggregationState, series: ActiveSeries, point: Point): void {
-  const { at, value } = point
-  if (!series.block || at >= series.block.start + BASE_MS) enterQuarter(state, series, point)
-  series.quarter!.times.push(at)
-  series.quarter!.values.push(value)
+/** How many late points a closed quarter got, and whether it had no point before. */
+export type LateQuarter = { points: number; isNew: boolean }
+
+/**
+ * Appends a point that is not before the last point of its series. Returns the quarter with the
+ * point.
+ */
+export function appendPoint(
+  state: AggregationState,
+  series: ActiveSeries,
+  point: OrderedPoint,
+): Quarter {
+  const { block } = series
+  if (!block || point.at >= block.start + BASE_MS) enterQuarter(state, series, point)
+  appendToQuarter(series.quarter!, point)
   series.last = point
   state.dirty.addBlock(series.owner, series.block!)
   if (series.isPublished) amendOpenWindows(state.dirty, series)
+  return series.quarter!
 }
 
 /** Marks the quarter and the open windows of a series as changed by a new point. */
@@ -57,11 +78,10 @@ export function createWindow(
   moment: number,
   before: Point | null,
 ): Window {
-  const { site, zone, device } = owner.name
-  const start = windowStartOf(size, moment)
-  const window = emptyWindow({ site, zone, device, metric }, size, start, before)
+  const name = { ...owner.name, metric }
+  const window = emptyWindow(name, size, cache.windows.boundsOf(name, size, moment), before)
   cache.windows.add(window)
-  timers.add(owner.name, size, window.start)
+  timers.add(owner.name, size, window)
   return window
 }
 
@@ -72,33 +92,41 @@ export function createWindow(
 function enterQuarter(state: AggregationState, series: ActiveSeries, { at }: Point): void {
   const { cache, dirty, timers } = state
   const { owner, metric, last, openWindows } = series
-  const start = windowStartOf(BASE_SIZE, at)
-  if (series.quarter) closeQuarter(state, series)
+  const start = quarterStartOf(at)
+  const firstState = series.isMeter ? createMeterState() : null
+  const meter = series.quarter ? closeQuarter(state, series) : firstState
   for (const size of longWindowSizes) {
     const open = openWindows.get(size)
-    if (open?.start === windowStartOf(size, at)) continue
+    if (open && at < open.end) continue
     if (open) closeWindow(state, series, open)
     openWindows.set(size, createWindow(state, series, size, at, last))
   }
   series.block = cache.blocks.forPoints(owner, start)
   series.block.endingSeries++
-  series.quarter = emptyQuarter(start, last)
+  series.quarter = emptyQuarter(start, last && { at: last.at, value: last.value }, meter)
   series.block.quarters.set(metric, series.quarter)
   series.isPublished = [...openWindows.values()].some(window => window.publishedCount > 0)
-  timers.add(owner.name, BASE_SIZE, start)
+  timers.add(owner.name, BASE_SIZE, { start, end: start + BASE_MS })
   owner.endBlockStarts.set(metric, start)
   if (start < owner.lastBlockStart) dirty.addSeriesEnds(owner)
 }
 
-function closeQuarter({ cache, holdMaxMs }: AggregationState, series: ActiveSeries): void {
+/** Returns the state of a meter with which the next quarter begins; null for other series. */
+function closeQuarter(
+  { cache, holdMaxMs }: AggregationState,
+  series: ActiveSeries,
+): MeterState | null {
   const quarter = series.quarter!
-  const partial = partialAggregateOf(quarter, holdMaxMs)
+  const meter = copyOf(quarter.meter)
+  const partial = partialAggregateOf(quarter, holdMaxMs, { meter })
   for (const size of sizesBuiltFrom(BASE_SIZE)) {
     const window = series.openWindows.get(size)!
     mergePartialInto(window, partial, holdMaxMs)
     addValuesToSketch(window.sketch, quarter)
   }
   cache.blocks.removeSeriesEnd(series.owner, series.block!)
+  if (meter) beginMeterQuarter(meter)
+  return meter
 }
 
 /**

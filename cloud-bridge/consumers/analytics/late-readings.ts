@@ -1,154 +1,179 @@
-import { type AggregationState, amendOpenWindows, createWindow } from './in-order-readings.ts'
-import type { StateCache } from './memory/state-cache.ts'
+import {
+  type AggregationState,
+  amendOpenWindows,
+  createWindow,
+  type LateQuarter,
+} from './in-order-readings.ts'
 import type { ActiveSeries } from './model/active-series.ts'
+import { isSameMeterState, type MeterState } from './model/meter.ts'
 import type { Point } from './model/partial-aggregate.ts'
 import {
+  copyOf,
   emptyQuarter,
-  firstPointOf,
   insertPoint,
-  isPointBefore,
   lastPointOf,
+  meterAfter,
+  type OrderedPoint,
   type Quarter,
 } from './model/quarter.ts'
 import type { Window } from './model/window.ts'
-import { mergePartials } from './model/window-parts.ts'
+import { mergeParts } from './model/window-parts.ts'
 import {
   BASE_MS,
   BASE_SIZE,
   type LongWindowSize,
   longWindowSizes,
+  quarterStartOf,
   sizesBuiltFrom,
   sourceSizeOf,
-  type WindowSize,
-  windowLengthMs,
-  windowStartOf,
 } from './model/window-sizes.ts'
 
-/** Loads every row that `insertLatePoint` needs to insert a point at `at` (ms since 1970). */
-export async function loadForInsert(
-  cache: StateCache,
+/**
+ * Inserts a point that is before the last point of its series, and returns the quarter with the
+ * point. The block of the point must be in memory. `completeLateReadings` then updates what follows
+ * from the point.
+ */
+export function insertLatePoint(
+  { cache, dirty, late }: AggregationState,
   series: ActiveSeries,
-  at: number,
-): Promise<void> {
+  point: OrderedPoint,
+): Quarter {
   const { owner, metric } = series
-  for (const size of sizesBuiltFrom(BASE_SIZE)) {
-    const start = windowStartOf(size, at)
-    await cache.blocks.load(owner, start, start + windowLengthMs(size))
-  }
-  const nextQuarterStart = windowStartOf(BASE_SIZE, at) + BASE_MS
-  const following = await cache.blocks.nextQuarter(owner, metric, nextQuarterStart)
-  await cache.loadWindowsAround(series, at)
-  if (following) await cache.loadWindowsAround(series, firstPointOf(following).at)
-}
-
-/**
- * Inserts a point that is before the last point of its series, and rebuilds the windows that the
- * point changes. The caller must have called `loadForInsert` for the point.
- */
-export function insertLatePoint(state: AggregationState, series: ActiveSeries, point: Point): void {
-  const { cache, dirty, timers } = state
-  const { owner, metric } = series
-  const start = windowStartOf(BASE_SIZE, point.at)
-  if (start === series.block!.start) {
-    insertPoint(series.quarter!, point)
-    dirty.addBlock(owner, series.block!)
-    if (series.isPublished) amendOpenWindows(dirty, series)
-    return
-  }
-  const following = followingQuarter(series, start)
-  const block = cache.blocks.forPoints(owner, start)
-  let quarter = block.quarters.get(metric)
-  if (!quarter) {
-    // No point is between the new quarter and the following one, so both have the same `before`.
-    quarter = emptyQuarter(start, following.before)
-    block.quarters.set(metric, quarter)
-    timers.add(owner.name, BASE_SIZE, start)
-  }
+  const start = quarterStartOf(point.at)
+  const isOpen = start === series.block!.start
+  const block = isOpen ? series.block! : cache.blocks.forPoints(owner, start)
+  const stored = block.quarters.get(metric)
+  // `completeLateReadings` gives a new quarter its past.
+  const quarter = stored ?? emptyQuarter(start, null, null)
+  block.quarters.set(metric, quarter)
   insertPoint(quarter, point)
-  dirty.amend(series, quarter)
   dirty.addBlock(owner, block)
-  const isLast = quarter.times.at(-1) === point.at && quarter.values.at(-1) === point.value
-  if (isLast) {
-    following.before = lastPointOf(quarter)
-    dirty.republishIfPublished(series, following)
-    dirty.addBlock(owner, owner.blocks.get(following.start)!)
+  if (isOpen) {
+    if (series.isPublished) amendOpenWindows(dirty, series)
+    return quarter
   }
-  for (const window of rebuildWindows(state, series, point, quarter)) {
-    dirty.amend(series, window)
-    dirty.addWindow(window)
-    if (isLast) updateBeforeOfNext(state, series, window, firstPointOf(following), point)
-  }
-}
-
-/** The first quarter of a series that starts after `start`; `loadForInsert` has loaded it. */
-function followingQuarter({ owner, metric }: ActiveSeries, start: number): Quarter {
-  let following: Quarter | null = null
-  for (const block of owner.blocks.values()) {
-    if (block.start <= start || (following && block.start > following.start)) continue
-    following = block.quarters.get(metric) ?? following
-  }
-  return following!
+  dirty.amend(series, quarter)
+  const quarters = late.get(series) ?? new Map<number, LateQuarter>()
+  late.set(series, quarters)
+  const lateQuarter = quarters.get(start) ?? { points: 0, isNew: stored === undefined }
+  quarters.set(start, lateQuarter)
+  lateQuarter.points++
+  return quarter
 }
 
 /**
- * Rebuilds the windows of all sizes that contain a point of a closed quarter, and returns the
- * windows. A window merges its closed parts only, so a window whose part around the point is open
- * stays unchanged.
+ * Updates what follows from late points since the last commit: the past that the following quarters
+ * start with, and all windows that contain a changed quarter. Rejects while the state is
+ * unavailable; then the memory is inconsistent.
  */
-function rebuildWindows(
+export async function completeLateReadings(state: AggregationState): Promise<void> {
+  for (const [series, late] of state.late) {
+    const starts = [...late.keys()].sort((a, b) => a - b)
+    const isNew = (start: number) => late.get(start)!.isNew
+    await givePast(state, series, starts.filter(isNew))
+    const changed = await passOn(state, series, starts)
+    for (const size of longWindowSizes) await rebuildWindows(state, series, size, changed, late)
+  }
+  state.late.clear()
+}
+
+/** Gives new quarters the past of the quarter that follows: no point was between the two. */
+async function givePast(
+  { cache, timers }: AggregationState,
+  series: ActiveSeries,
+  starts: readonly number[],
+): Promise<void> {
+  const { owner } = series
+  for (const start of starts.toReversed()) {
+    const following = (await cache.blocks.followingQuarter(owner, series.metric, start))!
+    const quarter = quarterAt(series, start)
+    quarter.before = following.before
+    quarter.meter = copyOf(following.meter)
+    timers.add(owner.name, BASE_SIZE, { start, end: start + BASE_MS })
+  }
+}
+
+/**
+ * Passes the last point and the meter of changed quarters on to the quarters that follow, as far as
+ * something changes. Returns the starts of all changed quarters.
+ */
+async function passOn(
+  { cache, dirty }: AggregationState,
+  series: ActiveSeries,
+  starts: readonly number[],
+): Promise<Set<number>> {
+  const { owner, metric } = series
+  const changed = new Set<number>()
+  for (const start of starts) {
+    changed.add(start)
+    let quarter = quarterAt(series, start)
+    while (quarter !== series.quarter) {
+      const following = (await cache.blocks.followingQuarter(owner, metric, quarter.start))!
+      const last = lastPointOf(quarter)
+      const meter = meterAfter(quarter)
+      if (hasPast(following, last, meter)) break
+      following.before = { at: last.at, value: last.value }
+      following.meter = meter
+      changed.add(following.start)
+      dirty.republishIfPublished(series, following)
+      dirty.addBlock(owner, owner.blocks.get(following.start)!)
+      quarter = following
+    }
+  }
+  return changed
+}
+
+const quarterAt = ({ owner, metric }: ActiveSeries, start: number): Quarter =>
+  owner.blocks.get(start)!.quarters.get(metric)!
+
+const hasPast = ({ before, meter }: Quarter, last: Point, expected: MeterState | null): boolean =>
+  before?.at === last.at &&
+  before.value === last.value &&
+  (meter && expected ? isSameMeterState(meter, expected) : meter === expected)
+
+/** Rebuilds the windows of a size that contain a changed quarter from their closed parts. */
+async function rebuildWindows(
   state: AggregationState,
   series: ActiveSeries,
-  point: Point,
-  quarter: Quarter,
-): Window[] {
-  const { cache, holdMaxMs } = state
-  const closedSizes = new Set<WindowSize>([BASE_SIZE])
-  return longWindowSizes.map(size => {
-    const window = findOrCreateWindow(state, series, size, point, quarter)
-    if (closedSizes.has(sourceSizeOf(size))) {
-      window.sketch.accept(point.value)
-      const parts = cache.closedPartsOf(series.owner, window, series.quarter!)
-      window.partial = mergePartials(parts, holdMaxMs)
+  size: LongWindowSize,
+  changed: ReadonlySet<number>,
+  late: ReadonlyMap<number, LateQuarter>,
+): Promise<void> {
+  const { cache, dirty, holdMaxMs } = state
+  const { owner } = series
+  const rebuilt = new Map<Window, number>()
+  for (const start of changed) {
+    await cache.loadWindowsAround(series, start)
+    if (sizesBuiltFrom(BASE_SIZE).includes(size)) {
+      const bounds = cache.windows.boundsOf(series, size, start)
+      await cache.blocks.load(owner, bounds.start, bounds.end)
     }
-    if (window.isClosed) closedSizes.add(size)
-    return window
-  })
+    const window = findOrCreateWindow(state, series, size, start)
+    rebuilt.set(window, (rebuilt.get(window) ?? 0) + (late.get(start)?.points ?? 0))
+  }
+  for (const [window, points] of rebuilt) {
+    const parts = cache.closedPartsOf(owner, window, series.quarter!)
+    Object.assign(window, mergeParts(parts, holdMaxMs))
+    const source = sourceSizeOf(size)
+    const openPart = source === BASE_SIZE ? series.quarter! : series.openWindows.get(source)!
+    window.before = (parts[0] ?? openPart).before
+    if (window.publishedCount > 0) window.amended += points
+    dirty.republishIfPublished(series, window)
+    dirty.addWindow(window)
+  }
 }
 
-/**
- * The window that contains a point. A window that does not exist yet is created as a closed window.
- */
+/** The window that contains a moment. If there is none yet, it is created as a closed window. */
 function findOrCreateWindow(
   state: AggregationState,
   series: ActiveSeries,
   size: LongWindowSize,
-  { at }: Point,
-  { before }: Quarter,
+  moment: number,
 ): Window {
   const { windows } = state.cache
-  const stored = windows.at(series, size, at)
+  const stored = windows.at(series, size, moment)
   if (stored) return stored
-  const window = createWindow(state, series, size, at, before)
+  const window = createWindow(state, series, size, moment, null)
   windows.close(window)
   return window
-}
-
-/**
- * Sets `before` of the next window with points to the inserted point, if that point is now the last
- * one before the window.
- */
-function updateBeforeOfNext(
-  { cache, dirty }: AggregationState,
-  series: ActiveSeries,
-  { size, start }: Window,
-  following: Point,
-  point: Point,
-): void {
-  if (windowStartOf(size, following.at) === start) return
-  const next = cache.windows.at(series, size, following.at)
-  // A window size that was added to the table later has no windows for the readings before.
-  if (!next || (next.before && !isPointBefore(next.before, point))) return
-  next.before = point
-  dirty.republishIfPublished(series, next)
-  dirty.addWindow(next)
 }

@@ -25,7 +25,8 @@ const CACHED_MAX = 20_000
 
 /** The first part of the keys under which the state stores the arrived numbers. */
 const KIND = 'came'
-const MISSING_KEY = keyOf('missing')
+/** The key of the row with the count of missing numbers. */
+export const missingKey = keyOf('missing')
 
 /**
  * Deduplication (promise 4 of the contract): decides which events are new, and counts missing zone
@@ -48,7 +49,7 @@ export class Deduplication {
 
   /** Reads the count of missing numbers from a state. */
   static async read(state: Pick<PartitionState, 'get'>): Promise<Deduplication> {
-    const [missing] = await state.get([MISSING_KEY])
+    const [missing] = await state.get([missingKey])
     return new Deduplication(state, missing ? JSON.parse(missing.toString()) : 0)
   }
 
@@ -95,7 +96,7 @@ export class Deduplication {
     }
     this.#changed.clear()
     if (this.#missing !== this.#storedMissing) {
-      rows.set(MISSING_KEY, Buffer.from(JSON.stringify(this.#missing)))
+      rows.set(missingKey, Buffer.from(JSON.stringify(this.#missing)))
       this.#storedMissing = this.#missing
     }
     return rows

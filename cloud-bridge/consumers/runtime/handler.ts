@@ -32,6 +32,11 @@ export type Handling = {
    * the event can never be processed.
    */
   handle(received: ReceivedEvent): void
+  /**
+   * Finishes work for which further rows must be loaded; called before each `drainChanges`. Rejects
+   * while the state is unavailable.
+   */
+  prepareCommit?(): Promise<void>
   /** Returns all changes since the last call. */
   drainChanges(): HandlingChanges
 }

@@ -42,7 +42,7 @@ export async function openStatefulWork(options: StatefulWorkOptions): Promise<Pa
     if (timer) clearTimeout(timer)
     timer = null
     if (batch.count === 0) return
-    const { changes, counts } = batch.drainChanges()
+    const { changes, counts } = await batch.drainChanges()
     await persist(() => state.commit(changes))
     committedMs = performance.now()
     for (const [topic, offset] of changes.offsets) nextOffsets.set(topic, offset)

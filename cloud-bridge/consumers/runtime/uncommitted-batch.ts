@@ -99,8 +99,12 @@ export function createUncommittedBatch(
         await addSlice(topic, records.slice(from, from + SLICE_MAX_RECORDS), signal)
       }
     },
-    /** Returns all changes since the last call, and how the records arrived. */
-    drainChanges() {
+    /**
+     * Returns all changes since the last call, and how the records arrived. After a rejection the
+     * changes in memory must be discarded.
+     */
+    async drainChanges() {
+      await handling.prepareCommit?.()
       const { offsets, counts, deadLetters } = uncommitted
       uncommitted = nothingUncommitted()
       const { rows, effects } = handling.drainChanges()

@@ -6,6 +6,7 @@ import {
 } from '../../../cloud-bridge/consumers/analytics/api/query.ts'
 import type { Totals } from '../../../cloud-bridge/consumers/analytics/api/totals.ts'
 import type { Aggregate } from '../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
+import { simulatorMetrics } from '../../../cloud-bridge/consumers/analytics/time/event-time.ts'
 import { readParquet } from '../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
 import { verifyArchive } from '../../../cloud-bridge/consumers/archive/verification.ts'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
@@ -14,7 +15,6 @@ import { fetchOnNewConnection } from '../../processes/sluice-process.ts'
 import type { Stage } from '../stage/stage.ts'
 
 const sizesMs = Object.fromEntries(apiWindowSizes.map(size => [size, apiWindowLengthMs(size)]))
-const NUMBER_METRIC = 'simulated_number'
 /** The largest relative difference of two sums that were added up in different orders. */
 const TOLERANCE = 1e-9
 
@@ -29,8 +29,9 @@ export type ConsumerComparison = {
 /** How many readings analytics has counted; 0 while the process does not respond. */
 export async function fetchAnalyticsCount(url: string): Promise<number> {
   try {
-    const { metrics } = (await (await fetchOnNewConnection(`${url}/api/totals`)).json()) as Totals
-    return metrics.find(({ metric }) => metric === NUMBER_METRIC)?.count ?? 0
+    const response = await fetchOnNewConnection(`${url}/api/totals`)
+    const { readings } = (await response.json()) as Totals
+    return readings
   } catch {
     return 0 // The process was killed and is not ready again.
   }
@@ -87,7 +88,7 @@ async function readEvents({ config, brokers }: Stage): Promise<Map<string, Senso
   return events
 }
 
-type Window = Pick<Aggregate, 'count' | 'sum' | 'min' | 'max'>
+type Window = { count: number; sum: number; min: number; max: number }
 
 function computeWindows(events: Iterable<SensorReading>): Map<string, Window> {
   const windows = new Map<string, Window>()
@@ -95,7 +96,7 @@ function computeWindows(events: Iterable<SensorReading>): Map<string, Window> {
     const at = observedAt ?? receivedAt
     for (const { metric, number, flag } of measurements) {
       const value = number ?? (flag === null ? null : Number(flag))
-      if (value === null) continue
+      if (value === null || simulatorMetrics.has(metric)) continue
       for (const [size, ms] of Object.entries(sizesMs)) {
         const start = new Date(Math.floor(at / ms) * ms).toISOString()
         const name = [site, zone, device, metric, size, start].join('/')
@@ -124,8 +125,11 @@ async function fetchWindows(url: string): Promise<Map<string, Window>> {
       }
       const page = (await response.json()) as { aggregates: Aggregate[]; next: string | null }
       for (const aggregate of page.aggregates) {
-        const { site, zone, device, metric, start } = aggregate
-        windows.set([site, zone, device, metric, size, start].join('/'), aggregate)
+        const { site, zone, device, metric, start, count, sum, min, max } = aggregate
+        // In a window without values only the value before counts.
+        if (min === null || max === null) continue
+        const name = [site, zone, device, metric, size, start].join('/')
+        windows.set(name, { count, sum, min, max })
       }
       cursor = page.next
     }

@@ -31,6 +31,12 @@ const parameters = {
   },
   to: { ...text, description: 'Only windows that start before this time. By default now.' },
   size: { ...size, default: BASE_SIZE, description: 'The length of the windows.' },
+  timezone: {
+    ...text,
+    description:
+      'The time zone (IANA name) whose hours and days are the windows. By default the configured ' +
+      'time zone of each site.',
+  },
   limit: {
     ...{ ...integer, minimum: 1, maximum: LIMIT_MAX, default: 1000 },
     description: 'The largest number of entries in the response.',
@@ -51,21 +57,61 @@ const amended = {
   description: 'Values that arrived after the window was published first.',
 }
 const p50 = nullable(number, 'Within 1 % of the value; exact for one device in 1m.')
+const ofValues = nullable(number, 'Null in a window without values of its own.')
 const counts = {
-  ...{ count: integer, sum: number, min: number, max: number, mean: number },
+  ...{ count: integer, sum: number, min: ofValues, max: ofValues, mean: ofValues },
   ...{ p50, p95: p50 },
+}
+const judgements = {
+  resets: 'The counter began again near zero.',
+  glitches: 'Readings far off that came back; they count nothing.',
+  dips: 'Small falls that came back; they count nothing.',
+  rollovers: 'The counter passed its largest number.',
+  reversals: 'The counter changed its direction, and counts signed.',
+  unjudged: 'Falls to another level that stayed; the falls count nothing.',
+}
+const meter = {
+  ...object(
+    Object.fromEntries(
+      Object.entries(judgements).map(([name, description]) => [name, { ...integer, description }]),
+    ),
+  ),
+  type: ['object', 'null'],
+  description: 'How doubtful readings of a meter were judged; null for other series.',
+}
+const countedAtReceipt = nullable(
+  integer,
+  "Values at the time of receipt, because the device's own time was more than a day before or more " +
+    'than a minute after; null for a minute, when its quarter of an hour has some.',
+)
+const reason = nullable(text, 'Why; null when there are none.')
+/** What an answer does not show, over all zones. */
+const completeness = {
+  pending: object({
+    ...{ readings: integer, since: nullable(time, 'The append time of the first.') },
+    until: nullable(time, 'When the first counts at the latest.'),
+    ...{ gateways: list(object({ gateway: text, readings: integer })), reason },
+  }),
+  missing: object({ events: integer, reason }),
+  late: object({ backlog: integer, outOfOrder: integer, reason }),
+  countedAtReceipt: object({ older: integer, ahead: integer, reason }),
 }
 const window = { size, start: time, end: time }
 
 const aggregate = object({
-  ...{ ...name, unit, ...window, ...counts, last: number, lastAt: time },
+  ...{ ...name, unit, ...window, ...counts, last: ofValues },
+  lastAt: nullable(time, 'The time of the last value.'),
   timeWeightedMean: nullable(number, 'The mean over the time for which a value is known.'),
-  energyKwh: nullable(number, 'The rise of a meter; null when the unit is none of energy.'),
+  energyKwh: nullable(
+    number,
+    'The rise of a meter, below zero when the counter falls; null when the unit is none of energy.',
+  ),
+  meter,
   occupiedHours: nullable(
     number,
     'Hours with a value above zero; null when the series says nothing about presence.',
   ),
-  ...{ amended, isOpen },
+  ...{ amended, countedAtReceipt, isOpen },
 })
 const zoneAggregate = object({
   ...{ site: text, zone: text, metric: text, unit, ...window },
@@ -73,9 +119,14 @@ const zoneAggregate = object({
   ...counts,
   energyKwh: nullable(number, 'The sum over the devices.'),
   occupiedHours: nullable(number, 'The sum over the devices.'),
-  ...{ amended, isOpen },
+  ...{ meter, amended, countedAtReceipt, isOpen },
 })
-const series = object({ ...name, unit, kind: { type: 'string', enum: ['number', 'flag'] } })
+const series = object({
+  ...name,
+  unit,
+  kind: { type: 'string', enum: ['number', 'flag'] },
+  timeZone: text,
+})
 const error = object({ error: { ...text, description: 'Value, place and cure in one line.' } })
 
 const queryOf = (...names: Parameter[]) => ({
@@ -85,7 +136,10 @@ const queryOf = (...names: Parameter[]) => ({
 const responses = (schema: object) => ({
   200: { description: 'What is committed by now.', ...schema },
   400: { description: 'The request is not valid.', ...error },
-  503: { description: 'The state is unavailable: retry.', ...error },
+  503: {
+    description: 'The state is unavailable, or too many answers are in flight: see Retry-After.',
+    ...error,
+  },
 })
 
 /** The parameters and responses of each endpoint, as OpenAPI describes them. */
@@ -98,13 +152,23 @@ export const endpointSchemas = {
   aggregates: {
     summary: 'The windows of series: series after series, each in order of time.',
     querystring: queryOf(...(Object.keys(parameters) as Parameter[])),
-    response: responses(object({ aggregates: list(aggregate), next })),
+    response: responses(object({ aggregates: list(aggregate), next, ...completeness })),
   },
   zone: {
     summary: 'The aggregates over the devices of a zone, by metric and unit, in order of time.',
     params: { type: 'object', properties: { zone: text }, required: ['zone'] },
-    querystring: queryOf('site', 'device', 'metric', 'from', 'to', 'size', 'limit', 'cursor'),
-    response: responses(object({ aggregates: list(zoneAggregate), next })),
+    querystring: queryOf(
+      'site',
+      'device',
+      'metric',
+      'from',
+      'to',
+      'size',
+      'timezone',
+      'limit',
+      'cursor',
+    ),
+    response: responses(object({ aggregates: list(zoneAggregate), next, ...completeness })),
   },
   totals: {
     summary: 'All aggregated values so far, by metric.',
@@ -112,10 +176,12 @@ export const endpointSchemas = {
     response: responses(
       object({
         metrics: list(object({ metric: text, count: integer, sum: number })),
+        readings: { ...integer, description: 'Readings; each can have several values.' },
         held: {
           ...integer,
           description: 'Readings that are pending until their gateway reports its clock offset.',
         },
+        ...completeness,
       }),
     ),
   },

@@ -1,6 +1,8 @@
 import { nearestNames } from '../../../../config/loading/suggestion.ts'
 import { parseMoment } from '../../../../config/process/time-argument.ts'
+import { timeZoneFault } from '../../../../config/syntax/time-zones.ts'
 import { MINUTE_MS } from '../model/aggregate.ts'
+import { type Calendar, createCalendar } from '../model/calendar.ts'
 import { BASE_SIZE, type WindowSize, windowLengthMs, windowSizes } from '../model/window-sizes.ts'
 import type { PageCursor, SeriesFilter } from './series-list.ts'
 
@@ -57,7 +59,16 @@ export function parseWindowRange(query: QueryParameters, nowMs: number) {
     const [fromText, toText] = [from, to].map(ms => new Date(ms).toISOString())
     throw new BadRequest(`from is ${fromText}, not before to, ${toText}. Write an earlier from`)
   }
-  return { from: Math.max(0, from), to, size: parseSize(query) }
+  return { from: Math.max(0, from), to, size: parseSize(query), calendar: parseTimeZone(query) }
+}
+
+/** The calendar of the requested time zone; null: windows in the time zone of each site. */
+function parseTimeZone(query: QueryParameters): Calendar | null {
+  if (query.timezone === undefined) return null
+  const text = textOf(query, 'timezone')
+  const fault = timeZoneFault(text)
+  if (fault === null) return createCalendar(text)
+  throw new BadRequest(`timezone: ${quoted(text)} ${fault}. Write a name such as Europe/Berlin`)
 }
 
 function parseTime(query: QueryParameters, name: string, nowMs: number): number {

@@ -1,7 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { keyAfter, keysWithPrefix, partsOf } from '../../state/row-keys.ts'
-import type { ConsumerStateAccess, KeyRange, Row } from '../../state/state.ts'
+import { keyAfter, keysWithPrefix } from '../../state/row-keys.ts'
+import {
+  type ConsumerStateAccess,
+  type KeyRange,
+  type Row,
+  StateUnavailable,
+} from '../../state/state.ts'
+import type { Calendars } from '../model/calendar.ts'
 import type { SeriesAttributes, SeriesName } from '../model/series.ts'
+import { seriesNameIn } from '../series-catalogue.ts'
+import { layoutFault } from '../state-layout.ts'
 
 export type StateReader = Awaited<ReturnType<ConsumerStateAccess['reader']>>
 
@@ -27,21 +35,24 @@ const ROWS_AT_ONCE = 500
 
 /**
  * All series that match a filter, ordered by partition and name, from a cursor on. Reads the
- * committed state of every partition, whichever member owns the partition.
+ * committed state of every partition, whichever member owns the partition. Rejects with
+ * StateUnavailable while the windows of a partition are not rebuilt for `calendars`.
  */
 export async function* listSeries(
   state: ConsumerStateAccess,
   filter: SeriesFilter,
   from: PageCursor | null,
+  calendars: Calendars,
 ): AsyncGenerator<ListedSeries> {
   for (const partition of await state.partitions()) {
     if (from && partition < from.partition) continue
     const reader = await state.reader(partition)
+    const fault = await layoutFault(reader, calendars)
+    if (fault) throw new StateUnavailable(`partition ${partition}: ${fault}`)
     const range = keyRangeOf(filter)
     const begin = from?.partition === partition && from.key > range.from ? from.key : range.from
     for await (const { key, value } of readRows(reader, { ...range, from: begin })) {
-      const [, site, zone, device, metric] = partsOf(key) as [string, ...string[]]
-      const name = { site: site!, zone: zone!, device: device!, metric: metric! }
+      const name = seriesNameIn(key)
       if (!matches(name, filter)) continue
       yield { partition, reader, key, name, attributes: JSON.parse(value.toString()) }
     }

@@ -3,11 +3,11 @@ import type { Aggregate } from '../model/aggregate.ts'
 import { emptySketch, quantile, type Sketch } from '../model/sketch.ts'
 import { apiWindowLengthMs } from './query.ts'
 import { createYielder, type ListedSeries, listSeries } from './series-list.ts'
+import type { ApiContext, WindowRange } from './window-range.ts'
 import {
   type PageRequest,
   readFirstWindowStart,
   readWindows,
-  type WindowRange,
   type WindowResult,
 } from './windows.ts'
 
@@ -16,7 +16,7 @@ export type ZoneAggregate = Pick<
   Aggregate,
   'site' | 'zone' | 'metric' | 'unit' | 'size' | 'start' | 'end' | 'count' | 'sum' | 'min' | 'max'
 > & {
-  mean: number
+  mean: number | null
   p50: number | null
   p95: number | null
   /** How many devices have a value in the window. */
@@ -24,7 +24,10 @@ export type ZoneAggregate = Pick<
   /** The sums over the devices; null when the value of every device is null. */
   energyKwh: number | null
   occupiedHours: number | null
+  /** The sums over the meters; null without meters. */
+  meter: Aggregate['meter']
   amended: number
+  countedAtReceipt: number | null
 }
 
 /**
@@ -41,13 +44,18 @@ type ZoneGroup = { first: Aggregate; aggregates: Aggregate[]; sketch: Sketch }
  */
 export async function readZonePage(
   state: ConsumerStateAccess,
-  { filter, cursor, limit, size, from, to }: WindowRange & PageRequest,
-  holdMaxMs: number,
+  { filter, cursor, limit, ...range }: WindowRange & PageRequest,
+  context: ApiContext,
 ): Promise<{ zones: ZoneAggregate[]; next: number | null }> {
+  const { size, to } = range
   const zoneSeries: ListedSeries[] = []
-  for await (const series of listSeries(state, filter, null)) zoneSeries.push(series)
-  const pageStart = Math.max(from, cursor?.start ?? 0)
-  const begin = await readFirstStart(zoneSeries, { size, from: pageStart, to })
+  for await (const series of listSeries(state, filter, null, context.calendars)) {
+    zoneSeries.push(series)
+  }
+  // The windows of the sites can begin at different times. A page has those that begin in it.
+  const from = Math.max(range.from, cursor?.start ?? 0)
+  const firstStart = cursor ? from : Number.NEGATIVE_INFINITY
+  const begin = await readFirstStart(zoneSeries, { ...range, from }, firstStart, context)
   if (begin === null) return { zones: [], next: null }
   const groupKeys = new Set(
     zoneSeries.map(({ name, attributes: { unit } }) => groupKeyOf({ ...name, unit })),
@@ -58,27 +66,32 @@ export async function readZonePage(
   const yieldIfBusy = createYielder()
   const groups = new Map<string, ZoneGroup>()
   for (const series of zoneSeries) {
-    const range = { size, from: begin, to: end }
-    for (const window of await readWindows(series, range, Number.MAX_SAFE_INTEGER, holdMaxMs)) {
-      addToGroup(groups, window)
+    for await (const window of readWindows(series, { ...range, from: begin, to: end }, context)) {
+      if (window.start >= begin) addToGroup(groups, window)
+      await yieldIfBusy()
     }
-    await yieldIfBusy()
   }
   const zones = [...groups.values()].map(zoneAggregateOf)
   zones.sort((a, b) => (sortKeyOf(a) < sortKeyOf(b) ? -1 : 1))
-  const next = end < to ? await readFirstStart(zoneSeries, { size, from: end, to }) : null
+  const rest = { ...range, from: end }
+  const next = end < to ? await readFirstStart(zoneSeries, rest, end, context) : null
   return { zones, next }
 }
 
 /**
- * The start of the earliest window of all given series in a range; null when no series has a
- * window.
+ * The start of the earliest window of all given series in a range that starts at `notBefore` or
+ * later; null when no series has such a window.
  */
-async function readFirstStart(zoneSeries: readonly ListedSeries[], range: WindowRange) {
+async function readFirstStart(
+  zoneSeries: readonly ListedSeries[],
+  range: WindowRange,
+  notBefore: number,
+  context: ApiContext,
+) {
   const yieldIfBusy = createYielder()
   let first: number | null = null
   for (const series of zoneSeries) {
-    const start = await readFirstWindowStart(series, range)
+    const start = await readFirstWindowStart(series, range, notBefore, context)
     if (start !== null && (first === null || start < first)) first = start
     await yieldIfBusy()
   }
@@ -102,14 +115,18 @@ function zoneAggregateOf({ first, aggregates, sketch }: ZoneGroup): ZoneAggregat
   const sum = sumOf(aggregates.map(aggregate => aggregate.sum))
   return {
     ...{ site, zone, metric, unit, size, start, end },
-    devices: new Set(aggregates.map(({ device }) => device)).size,
-    ...{ count, sum, mean: sum / count },
-    min: aggregates.reduce((lowest, { min }) => Math.min(lowest, min), Number.POSITIVE_INFINITY),
-    max: aggregates.reduce((highest, { max }) => Math.max(highest, max), Number.NEGATIVE_INFINITY),
+    devices: new Set(aggregates.flatMap(({ device, count }) => (count > 0 ? [device] : []))).size,
+    ...{ count, sum, mean: count === 0 ? null : sum / count },
+    min: count === 0 ? null : Math.min(...aggregates.flatMap(({ min }) => min ?? [])),
+    max: count === 0 ? null : Math.max(...aggregates.flatMap(({ max }) => max ?? [])),
     ...{ p50: quantile(sketch, 0.5), p95: quantile(sketch, 0.95) },
     energyKwh: sumOfKnown(aggregates.map(({ energyKwh }) => energyKwh)),
     occupiedHours: sumOfKnown(aggregates.map(({ occupiedHours }) => occupiedHours)),
+    meter: sumOfMeters(aggregates.flatMap(({ meter }) => meter ?? [])),
     amended: sumOf(aggregates.map(({ amended }) => amended)),
+    countedAtReceipt: aggregates.some(({ countedAtReceipt }) => countedAtReceipt === null)
+      ? null
+      : sumOf(aggregates.map(({ countedAtReceipt }) => countedAtReceipt ?? 0)),
   }
 }
 
@@ -117,6 +134,15 @@ function zoneAggregateOf({ first, aggregates, sketch }: ZoneGroup): ZoneAggregat
 const groupKeyOf = ({ site, metric, unit }: Pick<Aggregate, 'site' | 'metric' | 'unit'>) =>
   JSON.stringify([site, metric, unit])
 const sortKeyOf = (zone: ZoneAggregate) => `${zone.start} ${groupKeyOf(zone)}`
+
+function sumOfMeters(meters: readonly NonNullable<Aggregate['meter']>[]): Aggregate['meter'] {
+  const [first, ...others] = meters
+  if (!first) return null
+  const sum = { ...first }
+  const names = Object.keys(sum) as (keyof typeof sum)[]
+  for (const meter of others) for (const name of names) sum[name] += meter[name]
+  return sum
+}
 
 const sumOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0)
 

@@ -79,6 +79,21 @@ export class BlockCache {
     return null
   }
 
+  /**
+   * Returns the first quarter of a series that starts after `start`, and loads its block; null when
+   * there is none. The quarter may be in memory only.
+   */
+  async followingQuarter(
+    owner: ActiveDevice,
+    metric: string,
+    start: number,
+  ): Promise<Quarter | null> {
+    const next = owner.blocks.get(start + BASE_MS)?.quarters.get(metric)
+    if (next) return next
+    await this.nextQuarter(owner, metric, start + 1)
+    return followingInMemory(owner, metric, start)
+  }
+
   /** Returns the block to which the caller adds a point. Throws when the block was not loaded. */
   forPoints(owner: ActiveDevice, start: number): Block {
     const block = owner.blocks.get(start)
@@ -151,4 +166,18 @@ export class BlockCache {
     this.#evictable.set(block, owner)
     return block
   }
+}
+
+/** The first quarter of a series in memory that starts after `start`; null when there is none. */
+export function followingInMemory(
+  owner: ActiveDevice,
+  metric: string,
+  start: number,
+): Quarter | null {
+  let following: Quarter | null = null
+  for (const block of owner.blocks.values()) {
+    if (block.start <= start || (following && block.start > following.start)) continue
+    following = block.quarters.get(metric) ?? following
+  }
+  return following
 }

@@ -1,6 +1,7 @@
 import type { PartitionState } from '../../state/state.ts'
 import type { ActiveDevice, ActiveSeries } from '../model/active-series.ts'
-import type { Point } from '../model/partial-aggregate.ts'
+import { kwhPerUnit } from '../model/aggregate.ts'
+import type { Calendars } from '../model/calendar.ts'
 import { lastPointOf, type Quarter } from '../model/quarter.ts'
 import type { DeviceName, SeriesAttributes, SeriesName } from '../model/series.ts'
 import { emptyWindow, type Window } from '../model/window.ts'
@@ -11,8 +12,6 @@ import {
   longWindowSizes,
   sizesBuiltFrom,
   sourceSizeOf,
-  windowLengthMs,
-  windowStartOf,
 } from '../model/window-sizes.ts'
 import { BlockCache } from './block-cache.ts'
 import { WindowCache } from './window-cache.ts'
@@ -30,11 +29,13 @@ export class StateCache {
   /** The devices in memory, by site, zone and device. */
   readonly #sites = new Map<string, Map<string, Map<string, ActiveDevice>>>()
   readonly #holdMaxMs: number
+  readonly #calendars: Calendars
 
-  constructor(state: Pick<PartitionState, 'range'>, holdMaxMs: number) {
+  constructor(state: Pick<PartitionState, 'range'>, holdMaxMs: number, calendars: Calendars) {
     this.blocks = new BlockCache(state)
-    this.windows = new WindowCache(state)
+    this.windows = new WindowCache(state, calendars)
     this.#holdMaxMs = holdMaxMs
+    this.#calendars = calendars
   }
 
   /** The device, if it is in memory. */
@@ -48,7 +49,8 @@ export class StateCache {
     if (cached) return cached
     const { site, zone, device } = name
     const loaded: ActiveDevice = {
-      ...{ name: { site, zone, device }, series: new Map(), blocks: new Map() },
+      ...{ name: { site, zone, device }, calendar: this.#calendars.of(site) },
+      ...{ series: new Map(), blocks: new Map() },
       ...{ lastBlockStart: Number.NEGATIVE_INFINITY, endBlockStarts: new Map() },
     }
     if (!isNew) await this.blocks.readLast(loaded)
@@ -64,6 +66,7 @@ export class StateCache {
   createSeries(owner: ActiveDevice, metric: string, attributes: SeriesAttributes): ActiveSeries {
     const series: ActiveSeries = {
       ...{ ...owner.name, metric, owner, attributes, last: null, plannedLast: null, isNew: true },
+      isMeter: kwhPerUnit(metric, attributes) !== null,
       ...{ block: null, quarter: null, openWindows: new Map(), isPublished: false },
     }
     owner.series.set(metric, series)
@@ -94,8 +97,7 @@ export class StateCache {
    */
   async loadWindowsAround(name: SeriesName, moment: number): Promise<void> {
     for (const size of longWindowSizes.toReversed()) {
-      const start = windowStartOf(size, moment)
-      const end = start + windowLengthMs(size)
+      const { start, end } = this.windows.boundsOf(name, size, moment)
       await this.windows.load(name, size, start, end)
       const source = sourceSizeOf(size)
       if (source !== BASE_SIZE) await this.windows.load(name, source, start, end)
@@ -107,8 +109,7 @@ export class StateCache {
    * loaded all of them. `openQuarter` contains the last point of the series.
    */
   closedPartsOf(owner: ActiveDevice, window: Window, openQuarter: Quarter): WindowPart[] {
-    const { series, size, start } = window
-    const end = start + windowLengthMs(size)
+    const { series, size, start, end } = window
     const source = sourceSizeOf(size)
     if (source === BASE_SIZE) {
       const quarters = [...this.blocks.quartersBetween(owner, series.metric, start, end)]
@@ -144,7 +145,7 @@ export class StateCache {
     const block = await blocks.get(owner, start)
     const quarter = block.quarters.get(metric)!
     for (const size of sizesBuiltFrom(BASE_SIZE)) {
-      await blocks.load(owner, windowStartOf(size, start), start)
+      await blocks.load(owner, windows.boundsOf(name, size, start).start, start)
     }
     await this.loadWindowsAround(name, start)
     const openWindows = new Map<LongWindowSize, Window>()
@@ -152,7 +153,8 @@ export class StateCache {
       const source = sourceSizeOf(size)
       const openPart = source === BASE_SIZE ? quarter : openWindows.get(source)!
       const stored = windows.at(name, size, start)
-      const window = stored ?? emptyWindow(name, size, windowStartOf(size, start), openPart.before)
+      const bounds = windows.boundsOf(name, size, start)
+      const window = stored ?? emptyWindow(name, size, bounds, openPart.before)
       const parts = this.closedPartsOf(owner, window, quarter)
       if (!stored && parts.length > 0) window.before = parts[0]!.before
       // The row of an open window was written when the window was published. Shorter windows may
@@ -165,9 +167,4 @@ export class StateCache {
     const isPublished = [quarter, ...openWindows.values()].some(part => part.publishedCount > 0)
     return { block, quarter, last, plannedLast: last, openWindows, isPublished }
   }
-}
-
-/** Whether a point is not before the last point of its series, by time and then by value. */
-export function isInOrder(last: Point | null, { at, value }: Point): boolean {
-  return !last || at > last.at || (at === last.at && value >= last.value)
 }

@@ -1,7 +1,8 @@
 import type { PartitionState } from '../../state/state.ts'
+import type { Calendar, Calendars } from '../model/calendar.ts'
 import { type SeriesName, windowKey, windowsBetween } from '../model/series.ts'
-import { unpackWindow, type Window } from '../model/window.ts'
-import { type LongWindowSize, windowLengthMs, windowStartOf } from '../model/window-sizes.ts'
+import { type Bounds, unpackWindow, type Window } from '../model/window.ts'
+import { type LongWindowSize, windowLengthMs } from '../model/window-sizes.ts'
 
 /** With more closed windows than this in the cache, all closed windows are evicted. */
 const CLOSED_KEPT_MAX = 1000
@@ -14,31 +15,41 @@ export class WindowCache {
   readonly #windows = new Map<string, Window | null>()
   #closedCount = 0
   readonly #state: Pick<PartitionState, 'range'>
+  readonly #calendars: Calendars
 
-  constructor(state: Pick<PartitionState, 'range'>) {
+  constructor(state: Pick<PartitionState, 'range'>, calendars: Calendars) {
     this.#state = state
+    this.#calendars = calendars
   }
 
-  /** Loads all windows of a size that start at `from` or later and before `to`. */
+  /** The bounds of the window of a series that contains a moment. */
+  boundsOf({ site }: SeriesName, size: LongWindowSize, moment: number): Bounds {
+    return windowBoundsOf(this.#calendars.of(site), size, moment)
+  }
+
+  /**
+   * Loads all windows of a size that start at `from` or later and before `to`. A window starts at
+   * `from`.
+   */
   async load(name: SeriesName, size: LongWindowSize, from: number, to: number): Promise<void> {
-    const missing: number[] = []
-    for (let start = from; start < to; start += windowLengthMs(size)) {
-      if (!this.#windows.has(windowKey(name, size, start))) missing.push(start)
+    const missing: Bounds[] = []
+    for (const bounds of this.#boundsBetween(name, size, from, to)) {
+      if (!this.#windows.has(windowKey(name, size, bounds.start))) missing.push(bounds)
     }
     if (missing.length === 0) return
-    const rows = await this.#state.range(windowsBetween(name, size, missing[0]!, to))
+    const rows = await this.#state.range(windowsBetween(name, size, missing[0]!.start, to))
     const values = new Map(rows.map(({ key, value }) => [key, value]))
-    for (const start of missing) {
-      const key = windowKey(name, size, start)
+    for (const bounds of missing) {
+      const key = windowKey(name, size, bounds.start)
       const value = values.get(key)
-      this.#windows.set(key, value ? unpackWindow(name, size, start, value) : null)
+      this.#windows.set(key, value ? unpackWindow(name, size, bounds, value) : null)
       this.#closedCount++
     }
   }
 
   /** The window that contains a moment; null when there is none. Throws when it was not loaded. */
   at(name: SeriesName, size: LongWindowSize, moment: number): Window | null {
-    const start = windowStartOf(size, moment)
+    const { start } = this.boundsOf(name, size, moment)
     const window = this.find(name, size, start)
     if (window === undefined) {
       const series = `${name.site}/${name.zone}/${name.device}/${name.metric}`
@@ -68,9 +79,18 @@ export class WindowCache {
    * loaded all of them.
    */
   *between(name: SeriesName, size: LongWindowSize, from: number, to: number): Generator<Window> {
-    for (let start = from; start < to; start += windowLengthMs(size)) {
+    for (const { start } of this.#boundsBetween(name, size, from, to)) {
       const window = this.at(name, size, start)
       if (window) yield window
+    }
+  }
+
+  *#boundsBetween({ site }: SeriesName, size: LongWindowSize, from: number, to: number) {
+    const calendar = this.#calendars.of(site)
+    for (let start = from; start < to; ) {
+      const end = calendar.endOf(windowLengthMs(size), start)
+      yield { start, end }
+      start = end
     }
   }
 
@@ -88,4 +108,11 @@ export class WindowCache {
     this.#windows.clear()
     this.#closedCount = 0
   }
+}
+
+/** The bounds of the window of a size that contains a moment, both in ms since 1970. */
+export function windowBoundsOf(calendar: Calendar, size: LongWindowSize, moment: number): Bounds {
+  const lengthMs = windowLengthMs(size)
+  const start = calendar.startOf(lengthMs, moment)
+  return { start, end: calendar.endOf(lengthMs, start) }
 }

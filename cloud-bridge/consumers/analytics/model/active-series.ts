@@ -1,6 +1,6 @@
 import type { Block } from './block.ts'
-import type { Point } from './partial-aggregate.ts'
-import type { Quarter } from './quarter.ts'
+import type { Calendar } from './calendar.ts'
+import type { OrderedPoint, Quarter } from './quarter.ts'
 import type { DeviceName, SeriesAttributes, SeriesName } from './series.ts'
 import type { Window } from './window.ts'
 import type { LongWindowSize } from './window-sizes.ts'
@@ -8,6 +8,8 @@ import type { LongWindowSize } from './window-sizes.ts'
 /** A device in memory. */
 export type ActiveDevice = {
   name: DeviceName
+  /** The calendar of the device's site. */
+  calendar: Calendar
   /** The device's series in memory, by metric. */
   series: Map<string, ActiveSeries>
   /**
@@ -31,11 +33,13 @@ export type ActiveDevice = {
 export type ActiveSeries = SeriesName & {
   owner: ActiveDevice
   attributes: SeriesAttributes
+  /** Whether the values are readings of a meter. */
+  isMeter: boolean
   /**
    * The last point, with the block and the quarter that contain it. All null before the first
    * point.
    */
-  last: Point | null
+  last: OrderedPoint | null
   block: Block | null
   quarter: Quarter | null
   /** The window of each size that contains the last point; empty before the first point. */
@@ -43,7 +47,7 @@ export type ActiveSeries = SeriesName & {
   /** Whether the quarter or an open window was published. */
   isPublished: boolean
   /** The last point that the series has when all loaded events are handled. */
-  plannedLast: Point | null
+  plannedLast: OrderedPoint | null
   /** Whether the series is not in the catalogue yet. */
   isNew: boolean
 }

@@ -1,6 +1,7 @@
 import { nameKey } from '../../state/name-key.ts'
 import type { Effect } from '../../state/state.ts'
 import type { CompleteWindow } from './complete-window.ts'
+import { createMeterTally, type MeterTally } from './meter.ts'
 import {
   type PartialAggregate,
   type Point,
@@ -9,7 +10,8 @@ import {
 } from './partial-aggregate.ts'
 import { type SeriesAttributes, type SeriesName, windowKey } from './series.ts'
 import { quantile } from './sketch.ts'
-import { type WindowSize, windowLengthMs } from './window-sizes.ts'
+import type { Bounds } from './window.ts'
+import type { WindowSize } from './window-sizes.ts'
 
 /** The published form of a window of a series: in the topic of aggregates and in the read API. */
 export type Aggregate = SeriesName & {
@@ -20,21 +22,32 @@ export type Aggregate = SeriesName & {
   end: string
   count: number
   sum: number
-  min: number
-  max: number
-  mean: number
-  last: number
-  lastAt: string
+  /** Null in a window without values, in which the value before still counts. */
+  min: number | null
+  max: number | null
+  mean: number | null
+  last: number | null
+  lastAt: string | null
   p50: number | null
   p95: number | null
   /** The mean over the time for which a value is known. */
   timeWeightedMean: number | null
-  /** The rise of a meter in kWh; null when the unit is not a unit of energy. */
+  /**
+   * The rise of a meter in kWh, below zero when the counter falls steadily; null when the unit is
+   * not a unit of energy.
+   */
   energyKwh: number | null
+  /** How the doubtful readings of a meter were judged (meter.ts); null for other series. */
+  meter: Omit<MeterTally, 'rise'> | null
   /** Hours with a value above zero; null when the series says nothing about presence. */
   occupiedHours: number | null
   /** How many points arrived after the window was published first. */
   amended: number
+  /**
+   * How many values count at the time of receipt, because the device's own time was more than a day
+   * before or more than a minute after. Null for a minute, when its quarter of an hour has some.
+   */
+  countedAtReceipt: number | null
 }
 
 const HOUR_MS = 3_600_000
@@ -57,63 +70,79 @@ const KWH_BY_NAME: [ending: RegExp, perUnit: number][] = [
 ]
 const PRESENCE = /occup|presen|people|motion/i
 
+/** The kWh that one unit of a meter stands for; null when the series is no meter of energy. */
+export function kwhPerUnit(metric: string, { unit }: SeriesAttributes): number | null {
+  if (unit !== null) return KWH[unit] ?? null
+  return KWH_BY_NAME.find(([ending]) => ending.test(metric))?.[1] ?? null
+}
+
 export function aggregateOf(
   window: CompleteWindow,
   attributes: SeriesAttributes,
   holdMaxMs: number,
 ): Aggregate {
-  const { series, size, start, partial, before, sketch, amended } = window
-  const end = start + windowLengthMs(size)
-  const statistics = statisticsOf(partial, before, { start, end }, holdMaxMs)
+  const { series, size, partial, before, sketch, amended } = window
+  const statistics = statisticsOf(partial, before, window, holdMaxMs)
   const percentiles = { p50: quantile(sketch, 0.5), p95: quantile(sketch, 0.95) }
+  const { atReceipt: countedAtReceipt } = statistics
   const fields = fieldsOf(series, attributes, statistics, percentiles)
-  return { ...fields, size, ...isoRange(start, end), amended }
+  return { ...fields, size, ...isoRange(window), amended, countedAtReceipt }
 }
 
-/** A minute of a series: its values in order of time, and the last point before the minute. */
-export type Minute = {
-  start: number
-  partial: PartialAggregate
+/**
+ * A minute of a series: its values in order of time, and the last point before the minute. A minute
+ * without a value has no partial aggregate.
+ */
+export type Minute = Bounds & {
+  partial: PartialAggregate | null
   values: readonly number[]
   before: Point | null
+  /** How many points of the minute's quarter of an hour count at the time of receipt. */
+  atReceiptInQuarter: number
 }
 
 /** The aggregate of a minute. Its percentiles are exact (nearest rank). */
 export function aggregateOfMinute(
   series: SeriesName,
   attributes: SeriesAttributes,
-  { start, partial, values, before }: Minute,
+  minute: Minute,
   holdMaxMs: number,
 ): Aggregate {
-  const end = start + MINUTE_MS
-  const statistics = statisticsOf(partial, before, { start, end }, holdMaxMs)
+  const { partial, values, before, atReceiptInQuarter } = minute
+  const statistics = statisticsOf(partial, before, minute, holdMaxMs)
   const sorted = Float64Array.from(values).sort()
-  const ranked = (fraction: number) => sorted[Math.max(0, Math.ceil(sorted.length * fraction) - 1)]!
+  const ranked = (fraction: number) =>
+    sorted[Math.max(0, Math.ceil(sorted.length * fraction) - 1)] ?? null
   const percentiles = { p50: ranked(0.5), p95: ranked(0.95) }
   const fields = fieldsOf(series, attributes, statistics, percentiles)
-  return { ...fields, size: '1m', ...isoRange(start, end), amended: 0 }
+  const countedAtReceipt = atReceiptInQuarter === 0 || values.length === 0 ? 0 : null
+  return { ...fields, size: '1m', ...isoRange(minute), amended: 0, countedAtReceipt }
 }
 
 function fieldsOf(
   { site, zone, device, metric }: SeriesName,
-  { unit, kind }: SeriesAttributes,
-  { knownMs: _, positiveMs, rise, lastAt, ...statistics }: WindowStatistics,
+  attributes: SeriesAttributes,
+  statistics: WindowStatistics,
   percentiles: { p50: number | null; p95: number | null },
 ) {
-  const energyName = KWH_BY_NAME.find(([ending]) => ending.test(metric))
-  const perUnit = unit === null ? energyName?.[1] : KWH[unit]
-  const isPresence = kind === 'flag' || PRESENCE.test(metric)
+  const { knownMs: _, positiveMs, meter, lastAt, atReceipt: __, ...others } = statistics
+  const perUnit = kwhPerUnit(metric, attributes)
+  const isPresence = attributes.kind === 'flag' || PRESENCE.test(metric)
+  const { rise, ...judged } = meter ?? NO_READINGS
   return {
-    ...{ site, zone, device, metric, unit },
-    ...statistics,
-    lastAt: new Date(lastAt).toISOString(),
+    ...{ site, zone, device, metric, unit: attributes.unit },
+    ...others,
+    lastAt: lastAt === null ? null : new Date(lastAt).toISOString(),
     ...percentiles,
-    energyKwh: perUnit === undefined ? null : rise * perUnit,
+    energyKwh: perUnit === null ? null : rise * perUnit,
+    meter: perUnit === null ? null : judged,
     occupiedHours: isPresence ? positiveMs / HOUR_MS : null,
   }
 }
 
-const isoRange = (start: number, end: number) => ({
+const NO_READINGS = createMeterTally()
+
+const isoRange = ({ start, end }: Bounds) => ({
   start: new Date(start).toISOString(),
   end: new Date(end).toISOString(),
 })

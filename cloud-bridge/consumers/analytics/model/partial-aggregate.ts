@@ -1,3 +1,5 @@
+import { addTallies, type MeterTally } from './meter.ts'
+
 /** A value of a series, and its time in ms since 1970. */
 export type Point = { at: number; value: number }
 
@@ -23,14 +25,17 @@ export type PartialAggregate = {
   area: number
   /** Ms of `knownMs` with a value above zero: how long a zone was occupied. */
   positiveMs: number
-  /** The rise of a meter. A value that is lower than the one before means a restart at zero. */
-  rise: number
+  /** How many points count at the time of receipt, because the device's time was implausible. */
+  atReceipt: number
+  /** What the points of a meter decided; null for other series. */
+  meter: MeterTally | null
 }
 
 /** The partial aggregate of one point. */
-export function partialAggregateOfPoint({ at, value }: Point): PartialAggregate {
+export function partialAggregateOfPoint(at: number, value: number): PartialAggregate {
   const ends = { firstAt: at, first: value, lastAt: at, last: value, min: value, max: value }
-  return { count: 1, sum: value, ...ends, knownMs: 0, area: 0, positiveMs: 0, rise: 0 }
+  const times = { knownMs: 0, area: 0, positiveMs: 0 }
+  return { count: 1, sum: value, ...ends, ...times, atReceipt: 0, meter: null }
 }
 
 /** Appends a point to a partial aggregate in place; `at` is not before the last point. */
@@ -45,7 +50,6 @@ export function appendValue(
   partial.knownMs += holdMs
   partial.area += last * holdMs
   if (last > 0) partial.positiveMs += holdMs
-  partial.rise += riseTo(last, value)
   partial.count++
   partial.sum += value
   if (value < partial.min) partial.min = value
@@ -74,7 +78,8 @@ export function mergePartialAggregates(
     knownMs: earlier.knownMs + holdMs + later.knownMs,
     area: earlier.area + last * holdMs + later.area,
     positiveMs: earlier.positiveMs + (last > 0 ? holdMs : 0) + later.positiveMs,
-    rise: earlier.rise + riseTo(last, later.first) + later.rise,
+    atReceipt: earlier.atReceipt + later.atReceipt,
+    meter: earlier.meter && later.meter && addTallies(earlier.meter, later.meter),
   }
 }
 
@@ -94,49 +99,50 @@ export function mergeAll(
 export type WindowStatistics = {
   count: number
   sum: number
-  min: number
-  max: number
-  mean: number
-  last: number
-  lastAt: number
+  /** The values of the points; null without points. */
+  min: number | null
+  max: number | null
+  mean: number | null
+  last: number | null
+  lastAt: number | null
   /** Null when `knownMs` is 0. */
   timeWeightedMean: number | null
   knownMs: number
   positiveMs: number
-  rise: number
+  atReceipt: number
+  meter: MeterTally | null
 }
 
 /**
  * The statistics of a window. The value of the point before the window counts from the window's
- * start to the window's first point. The window's last value counts until the window's end. Each
- * counts for `holdMaxMs` at most after its own point. The rise from the point before the window to
- * its first point counts in this window.
+ * start to the window's first point, or to its end if `partial` is null: the window has no point.
+ * The window's last value counts until the window's end. Each counts for `holdMaxMs` at most after
+ * its own point. So the times of consecutive windows add up to those of the longer window.
  */
 export function statisticsOf(
-  partial: PartialAggregate,
+  partial: PartialAggregate | null,
   before: Point | null,
   { start, end }: { start: number; end: number },
   holdMaxMs: number,
 ): WindowStatistics {
-  let { knownMs, area, positiveMs, rise } = partial
+  let { knownMs, area, positiveMs } = partial ?? NO_TIMES
   const hold = (value: number, ms: number) => {
     if (ms <= 0) return
     knownMs += ms
     area += value * ms
     if (value > 0) positiveMs += ms
   }
-  if (before) {
-    hold(before.value, Math.min(partial.firstAt, before.at + holdMaxMs) - start)
-    rise += riseTo(before.value, partial.first)
-  }
-  hold(partial.last, Math.min(end, partial.lastAt + holdMaxMs) - partial.lastAt)
-  const { count, sum, min, max, last, lastAt } = partial
-  return {
-    ...{ count, sum, min, max, mean: sum / count, last, lastAt },
-    ...{ timeWeightedMean: knownMs > 0 ? area / knownMs : null, knownMs, positiveMs, rise },
-  }
+  const heldUntil = partial ? partial.firstAt : end
+  if (before) hold(before.value, Math.min(heldUntil, before.at + holdMaxMs) - start)
+  if (partial) hold(partial.last, Math.min(end, partial.lastAt + holdMaxMs) - partial.lastAt)
+  const times = { timeWeightedMean: knownMs > 0 ? area / knownMs : null, knownMs, positiveMs }
+  if (!partial) return { ...NO_POINTS, ...times }
+  const { count, sum, min, max, last, lastAt, atReceipt, meter } = partial
+  return { count, sum, min, max, mean: sum / count, last, lastAt, ...times, atReceipt, meter }
 }
 
-function riseTo(before: number, value: number): number {
-  return value >= before ? value - before : value
+const NO_TIMES = { knownMs: 0, area: 0, positiveMs: 0 }
+const NO_POINTS = {
+  ...{ count: 0, sum: 0, min: null, max: null, mean: null, last: null, lastAt: null },
+  ...{ atReceipt: 0, meter: null },
 }

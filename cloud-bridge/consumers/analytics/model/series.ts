@@ -1,5 +1,5 @@
 import { keyOf, timeKeyPart } from '../../state/row-keys.ts'
-import { type LongWindowSize, type WindowSize, windowLengthMs } from './window-sizes.ts'
+import type { LongWindowSize, WindowSize } from './window-sizes.ts'
 
 /** A device in one zone. */
 export type DeviceName = { site: string; zone: string; device: string }
@@ -24,11 +24,11 @@ export const pointsKey = (name: DeviceName, start: number) =>
 export const windowKey = (name: SeriesName, size: WindowSize, start: number) =>
   keyOf('window', size, ...deviceParts(name), name.metric, timeKeyPart(start))
 /**
- * The key of a timer. The row exists while the windows of a device with this size and start are not
+ * The key of a timer. The row exists while the windows of a device with this size and end are not
  * published. Keys sort by the end of the windows.
  */
-export const timerKey = (name: DeviceName, size: WindowSize, start: number) =>
-  keyOf('due', timeKeyPart(start + windowLengthMs(size)), size, ...deviceParts(name))
+export const timerKey = (name: DeviceName, size: WindowSize, end: number) =>
+  keyOf('due', timeKeyPart(end), size, ...deviceParts(name))
 
 /** The key range of a device's points in quarters that start at `from` or later and before `to`. */
 export const pointsBetween = (name: DeviceName, from: number, to: number) => ({

@@ -25,8 +25,5 @@ const sizesBySource = Map.groupBy(longWindowSizes, sourceSizeOf)
 export const sizesBuiltFrom = (size: WindowSize): readonly LongWindowSize[] =>
   sizesBySource.get(size) ?? []
 
-/** The start of the window that contains a moment, both in ms since 1970. */
-export const windowStartOf = (size: WindowSize, at: number): number => {
-  const ms = windowLengthMs(size)
-  return Math.floor(at / ms) * ms
-}
+/** The start of the quarter of an hour that contains a moment, both in ms since 1970. */
+export const quarterStartOf = (at: number): number => Math.floor(at / BASE_MS) * BASE_MS

@@ -31,11 +31,15 @@ export function eventTimeOf(
   return isPlausible ? observedAt : gatewayTime
 }
 
+/** The metrics with which a simulated device numbers its messages. They never become series. */
+export const simulatorMetrics: ReadonlySet<string> = new Set(['simulated_run', 'simulated_number'])
+
 /**
- * The numeric value of a measurement; flags count as 0 and 1. Null for a text or no value, NaN for
- * an implausible value.
+ * The numeric value of a measurement; flags count as 0 and 1. Null for a text, no value or a number
+ * of the simulator, NaN for an implausible value.
  */
-export function numericValueOf({ number, flag }: Measurement): number | null {
+export function numericValueOf({ metric, number, flag }: Measurement): number | null {
+  if (simulatorMetrics.has(metric)) return null
   if (number === null) return flag === null ? null : Number(flag)
   return Math.abs(number) <= VALUE_MAX ? number : Number.NaN
 }

@@ -1,12 +1,12 @@
 import { keysWithPrefix, partsOf, timeOfKeyPart } from '../../state/row-keys.ts'
 import type { PartitionState } from '../../state/state.ts'
+import type { Calendars } from '../model/calendar.ts'
 import { type DeviceName, timerKey } from '../model/series.ts'
+import type { Bounds } from '../model/window.ts'
 import { type WindowSize, windowLengthMs } from '../model/window-sizes.ts'
 
 /** A timer for the windows of a device with one size and start, to be published after their end. */
-export type WindowTimer = { key: string; name: DeviceName; size: WindowSize; start: number }
-
-const endOf = ({ size, start }: Pick<WindowTimer, 'size' | 'start'>) => start + windowLengthMs(size)
+export type WindowTimer = Bounds & { key: string; name: DeviceName; size: WindowSize }
 
 /** The timers of all windows that are not published yet. Each timer has a row in the state. */
 export class WindowTimers {
@@ -22,28 +22,31 @@ export class WindowTimers {
   static async read(
     state: Pick<PartitionState, 'range'>,
     publishedSizes: Iterable<WindowSize>,
+    calendars: Calendars,
   ): Promise<WindowTimers> {
     const timers = new WindowTimers(new Set(publishedSizes))
     for (const { key } of await state.range(keysWithPrefix('due'))) {
-      const [, end, size, site, zone, device] = partsOf(key) as [
+      const [, endPart, size, site, zone, device] = partsOf(key) as [
         ...[string, string, WindowSize],
         ...string[],
       ]
       const name = { site: site!, zone: zone!, device: device! }
-      timers.#put({ key, name, size, start: timeOfKeyPart(end) - windowLengthMs(size) })
+      const end = timeOfKeyPart(endPart)
+      const start = calendars.of(site!).startOf(windowLengthMs(size), end - 1)
+      timers.#put({ key, name, size, start, end })
     }
     return timers
   }
 
   /** Adds the timer of a window that is not published yet. */
-  add(name: DeviceName, size: WindowSize, start: number): void {
+  add(name: DeviceName, size: WindowSize, { start, end }: Bounds): void {
     if (!this.#publishedSizes.has(size)) return
-    const key = timerKey(name, size, start)
-    if (this.#put({ key, name, size, start })) this.#changes.set(key, EMPTY)
+    const key = timerKey(name, size, end)
+    if (this.#put({ key, name, size, start, end })) this.#changes.set(key, EMPTY)
   }
 
-  has(name: DeviceName, size: WindowSize, start: number): boolean {
-    return this.#byEnd.get(endOf({ size, start }))?.has(timerKey(name, size, start)) ?? false
+  has(name: DeviceName, size: WindowSize, end: number): boolean {
+    return this.#byEnd.get(end)?.has(timerKey(name, size, end)) ?? false
   }
 
   /**
@@ -62,7 +65,7 @@ export class WindowTimers {
   }
 
   remove(timer: WindowTimer): void {
-    const end = endOf(timer)
+    const { end } = timer
     const timers = this.#byEnd.get(end)
     timers?.delete(timer.key)
     if (timers?.size === 0) this.#byEnd.delete(end)
@@ -78,7 +81,7 @@ export class WindowTimers {
 
   /** Adds a timer. Returns false when the timer exists already. */
   #put(timer: WindowTimer): boolean {
-    const end = endOf(timer)
+    const { end } = timer
     const timers = this.#byEnd.get(end) ?? new Map<string, WindowTimer>()
     this.#byEnd.set(end, timers)
     if (timers.has(timer.key)) return false

@@ -4,9 +4,14 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import { createAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { readCompleteWindows } from '../../../../cloud-bridge/consumers/analytics/api/complete-windows.ts'
 import { listSeries } from '../../../../cloud-bridge/consumers/analytics/api/series-list.ts'
-import { readCompleteWindows } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
 import type { Aggregate } from '../../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
+import {
+  type Calendar,
+  createCalendar,
+  createCalendars,
+} from '../../../../cloud-bridge/consumers/analytics/model/calendar.ts'
 import {
   statisticsOf,
   type WindowStatistics,
@@ -61,22 +66,27 @@ export function eventOf({ device, at, value, metrics }: Sample, index: number): 
   }))
   const time = { receivedAt: START + at, observedAt: null, clock: 'SYNCED' as const }
   const name = { site: 'hq', zone: 'z1', device: `d${device}` }
-  return { ...goldenEvent, ...name, ...time, zoneSequence: index + 1, measurements }
+  const numbers = { sequence: index + 1, zoneSequence: index + 1 }
+  return { ...goldenEvent, ...name, ...time, ...numbers, measurements }
 }
 
 /**
- * Handles events in batches and commits each, then one empty batch. With `isRestarted`, each batch
- * has a new handling on the state. Returns the last published aggregate of each window.
+ * Handles events in batches and commits each. Then commits empty batches: each window whose last
+ * value still counts in the next window publishes that window with the next commit. With
+ * `isRestarted`, each batch has a new handling on the state. Returns the last published aggregate
+ * of each window.
  */
 export async function handleBatches(
   state: PartitionState,
   batches: SensorReading[][],
   isRestarted: boolean,
+  timeZone = 'UTC',
 ) {
-  let handling = await createAnalytics(state, options)
+  const zoned = { ...options, timeZone }
+  let handling = await createAnalytics(state, zoned)
   const published = new Map<string, Aggregate>()
-  for (const events of [...batches, []]) {
-    if (isRestarted) handling = await createAnalytics(state, options)
+  for (const events of [...batches, ...Array.from({ length: 8 }, () => [])]) {
+    if (isRestarted) handling = await createAnalytics(state, zoned)
     const received = events.map(event => ({
       ...{ event, arrival: 'in order' as const, topic: 'readings' },
       record: {
@@ -90,6 +100,7 @@ export async function handleBatches(
       await handling.load(round)
       for (const receivedEvent of round) handling.handle(receivedEvent)
     }
+    await handling.prepareCommit?.()
     const { rows, effects } = handling.drainChanges()
     for (const { id, value } of effects) published.set(id, JSON.parse(value.toString()))
     await state.commit({ rows })
@@ -98,17 +109,24 @@ export async function handleBatches(
 }
 
 /** The windows of a size as the read API finds them in the state. */
-export async function windowsIn(state: ConsumerState, size: WindowSize) {
-  const found = new Map<string, WindowStatistics>()
-  for await (const series of listSeries(state, {}, null)) {
+export async function windowsIn(
+  state: ConsumerState,
+  size: WindowSize,
+  { timeZone = 'UTC', calendar = null }: { timeZone?: string; calendar?: Calendar | null } = {},
+) {
+  const found = new Map<string, WindowStatistics & { rise: number }>()
+  const calendars = createCalendars({ timeZone, siteTimeZones: [] })
+  const context = { holdMaxMs: HOLD_MAX_MS, calendars }
+  for await (const series of listSeries(state, {}, null, calendars)) {
     const { site, zone, device, metric } = series.name
-    const range = { size, from: 0, to: Number.MAX_SAFE_INTEGER }
-    for await (const window of readCompleteWindows(series, range, HOLD_MAX_MS)) {
+    const range = { size, from: 0, to: START + 100 * 86_400_000, calendar }
+    for await (const window of readCompleteWindows(series, range, context)) {
       const { start, partial, before, sketch } = window
-      expect(sketch.count).toBe(partial.count)
-      const end = start + windowLengthMs(size)
-      const statistics = statisticsOf(partial, before, { start, end }, HOLD_MAX_MS)
-      found.set(`${site}/${zone}/${device}/${metric} ${start}`, statistics)
+      expect(sketch.count).toBe(partial?.count ?? 0)
+      const statistics = statisticsOf(partial, before, window, HOLD_MAX_MS)
+      const name = `${site}/${zone}/${device}/${metric} ${start}`
+      expect(found.has(name), name).toBe(false)
+      found.set(name, { ...statistics, rise: statistics.meter?.rise ?? 0 })
     }
   }
   return found
@@ -116,7 +134,7 @@ export async function windowsIn(state: ConsumerState, size: WindowSize) {
 
 const keyOf = ({ site, zone, device, metric, start }: Aggregate) =>
   `${site}/${zone}/${device}/${metric} ${Date.parse(start)}`
-const endOf = (key: string, size: WindowSize) => Number(key.split(' ')[1]) + windowLengthMs(size)
+const startOf = (key: string) => Number(key.split(' ')[1])
 
 /** The fields that the last published aggregate of a window has to have. */
 function finalFieldsOf(expected: ReturnType<typeof expectedWindows>, aggregate: Aggregate) {
@@ -155,7 +173,16 @@ const lateInOneBatch = [0, 0, 0, 60_000, 0].map(
  * order the readings arrive and wherever batches end. Checks all sizes of the table of window
  * sizes, on readings of `spanMs`.
  */
-export async function checkAggregation({ spanMs, numRuns }: { spanMs: number; numRuns: number }) {
+export async function checkAggregation({
+  spanMs,
+  numRuns,
+  timeZone = 'UTC',
+}: {
+  spanMs: number
+  numRuns: number
+  timeZone?: string
+}) {
+  const calendar = createCalendar(timeZone)
   const dir = mkdtempSync(join(tmpdir(), 'sluice-analytics-'))
   let runs = 0
   const check = async (samples: Sample[], batchSize: number, isRestarted: boolean) => {
@@ -167,16 +194,18 @@ export async function checkAggregation({ spanMs, numRuns }: { spanMs: number; nu
     await using store = openSqliteStates(join(dir, String(runs++)))
     await using consumer = await store.open('analytics')
     const state = await consumer.claim(0)
-    const published = await handleBatches(state, batches, isRestarted)
+    const published = await handleBatches(state, batches, isRestarted, timeZone)
     const watermark = Math.max(...events.map(({ receivedAt }) => receivedAt))
     for (const size of windowSizes) {
-      const expected = expectedWindows(events, windowLengthMs(size), HOLD_MAX_MS)
-      expectEqual(await windowsIn(consumer, size), expected)
+      const lengthMs = windowLengthMs(size)
+      const expected = expectedWindows(events, lengthMs, HOLD_MAX_MS, { calendar })
+      expectEqual(await windowsIn(consumer, size, { timeZone }), expected)
       const ofSize = published.filter(aggregate => aggregate.size === size)
       for (const aggregate of ofSize) {
         expect(aggregate).toMatchObject(finalFieldsOf(expected, aggregate))
       }
-      const ended = [...expected.keys()].filter(key => endOf(key, size) <= watermark)
+      const isEnded = (key: string) => calendar.endOf(lengthMs, startOf(key)) <= watermark
+      const ended = [...expected.keys()].filter(isEnded)
       // A new handling has no watermark yet.
       if (!isRestarted) expect(ofSize.map(keyOf)).toEqual(expect.arrayContaining(ended))
     }

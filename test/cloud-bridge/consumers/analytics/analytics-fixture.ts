@@ -1,4 +1,5 @@
 import { createAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { createCalendars } from '../../../../cloud-bridge/consumers/analytics/model/calendar.ts'
 import type { ClockOffsetSource } from '../../../../cloud-bridge/consumers/analytics/time/unsynced-readings.ts'
 import type { ArrivalCounts, Handling } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
 import { createRecordDecoder } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
@@ -7,6 +8,10 @@ import type { ConsumerState } from '../../../../cloud-bridge/consumers/state/sta
 import { createEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
 
 export const HOLD_MAX_MS = 3_600_000
+export const apiContext = {
+  holdMaxMs: HOLD_MAX_MS,
+  calendars: createCalendars({ timeZone: 'UTC', siteTimeZones: [] }),
+}
 
 type Options = {
   state: ConsumerState

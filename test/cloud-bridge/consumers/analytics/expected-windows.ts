@@ -1,18 +1,28 @@
+import {
+  type Calendar,
+  utcCalendar,
+} from '../../../../cloud-bridge/consumers/analytics/model/calendar.ts'
+import {
+  beginMeterQuarter,
+  createMeterState,
+  createMeterTally,
+  judgeReading,
+} from '../../../../cloud-bridge/consumers/analytics/model/meter.ts'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 
 /** A window computed plainly from all readings at once, in order of time. */
 export type ExpectedWindow = {
   count: number
   sum: number
-  min: number
-  max: number
-  last: number
+  min: number | null
+  max: number | null
+  last: number | null
   timeWeightedMean: number | null
   rise: number
   positiveMs: number
 }
 
-export type Point = { at: number; value: number }
+export type Point = { at: number; value: number; sequence: number }
 
 /** The values of each series by `site/zone/device/metric`, in order of time. */
 export function expectedSeries(
@@ -28,11 +38,11 @@ export function expectedSeries(
       const name = [event.site, event.zone, event.device, metric].join('/')
       const points = series.get(name) ?? []
       series.set(name, points)
-      points.push({ at: timeOf(event), value })
+      points.push({ at: timeOf(event), value, sequence: event.sequence })
     }
   }
   for (const points of series.values()) {
-    points.sort((a, b) => a.at - b.at || a.value - b.value)
+    points.sort((a, b) => a.at - b.at || a.sequence - b.sequence || a.value - b.value)
   }
   return series
 }
@@ -52,50 +62,73 @@ export function eachWindow(
 
 /**
  * All windows of all series by `site/zone/device/metric start`; `timeOf` gives the event time of a
- * reading.
+ * reading. A window without points is among them while the value before still counts in it.
  */
 export function expectedWindows(
   events: readonly SensorReading[],
   sizeMs: number,
   holdMaxMs: number,
-  timeOf?: (event: SensorReading) => number,
+  { timeOf, calendar = utcCalendar }: ExpectedOptions = {},
 ): Map<string, ExpectedWindow> {
   const windows = new Map<string, ExpectedWindow>()
   for (const [name, points] of expectedSeries(events, timeOf)) {
-    eachWindow(points, sizeMs, (start, inside, before) => {
-      const window = expectedWindow(inside, before, start, start + sizeMs, holdMaxMs)
-      windows.set(`${name} ${start}`, window)
-    })
+    const rises = risesOf(points)
+    const starts = new Set<number>()
+    for (const [index, { at }] of points.entries()) {
+      const until = Math.min(at + holdMaxMs, points[index + 1]?.at ?? Number.POSITIVE_INFINITY)
+      let start = calendar.startOf(sizeMs, at)
+      do {
+        starts.add(start)
+        start = calendar.endOf(sizeMs, start)
+      } while (start < until)
+    }
+    for (const start of starts) {
+      const end = calendar.endOf(sizeMs, start)
+      windows.set(`${name} ${start}`, expectedWindow(points, rises, { start, end }, holdMaxMs))
+    }
   }
   return windows
 }
 
+export type ExpectedOptions = { timeOf?: (event: SensorReading) => number; calendar?: Calendar }
+
+/** What each reading of a meter adds. */
+function risesOf(points: readonly Point[]): number[] {
+  const state = createMeterState()
+  let quarter = Number.NaN
+  return points.map(({ at, value }) => {
+    if (Math.floor(at / 900_000) !== quarter) beginMeterQuarter(state)
+    quarter = Math.floor(at / 900_000)
+    const tally = createMeterTally()
+    judgeReading(state, value, tally)
+    return tally.rise
+  })
+}
+
 function expectedWindow(
-  inside: readonly Point[],
-  before: Point | undefined,
-  start: number,
-  end: number,
+  points: readonly Point[],
+  rises: readonly number[],
+  { start, end }: { start: number; end: number },
   holdMaxMs: number,
 ): ExpectedWindow {
+  const inside = points.filter(({ at }) => at >= start && at < end)
   const values = inside.map(({ value }) => value)
-  // A window depends on the points in it and on the last point before it.
-  const known = before ? [before, ...inside] : inside
   let [knownMs, area, positiveMs, rise] = [0, 0, 0, 0]
-  for (const [index, { at, value }] of known.entries()) {
-    const next = known[index + 1]
+  for (const [index, { at, value }] of points.entries()) {
+    const next = points[index + 1]
     const until = Math.min(next?.at ?? Number.POSITIVE_INFINITY, at + holdMaxMs, end)
     const ms = Math.max(0, until - Math.max(at, start))
     knownMs += ms
     area += value * ms
     if (value > 0) positiveMs += ms
-    if (next) rise += next.value >= value ? next.value - value : next.value
+    if (at >= start && at < end) rise += rises[index]!
   }
   return {
     count: inside.length,
     sum: values.reduce((sum, value) => sum + value, 0),
-    min: Math.min(...values),
-    max: Math.max(...values),
-    last: inside.at(-1)!.value,
+    min: values.length === 0 ? null : Math.min(...values),
+    max: values.length === 0 ? null : Math.max(...values),
+    last: values.at(-1) ?? null,
     timeWeightedMean: knownMs > 0 ? area / knownMs : null,
     rise,
     positiveMs,

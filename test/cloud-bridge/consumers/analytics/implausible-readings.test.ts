@@ -7,7 +7,7 @@ import type { ConsumerDeadLetter } from '../../../../cloud-bridge/consumers/runt
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import { encodeEvent, type SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
-import { HOLD_MAX_MS, openAnalytics } from './analytics-fixture.ts'
+import { apiContext, openAnalytics } from './analytics-fixture.ts'
 
 const NOW = Date.UTC(2026, 10, 23, 12)
 const YEAR_2200 = Date.UTC(2200, 0)
@@ -44,7 +44,7 @@ async function process(
   }
   const effects = await (await state.reader(0)).pendingEffects(1e6)
   const deadLetters = effects.map(({ value }): ConsumerDeadLetter => JSON.parse(value.toString()))
-  const totals = await readTotals(state, HOLD_MAX_MS)
+  const totals = await readTotals(state, apiContext)
   return { counts, deadLetters, totals, implausible }
 }
 

@@ -14,6 +14,7 @@ import { createEventReader } from '../../../../cloud-bridge/registry/event-reade
 import { encodeEvent } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
 import { temporary } from '../../../gateway/store/fixture.ts'
+import { apiContext } from './analytics-fixture.ts'
 
 const NOW = Date.UTC(2026, 10, 23, 12)
 const HOLD_MAX_MS = 3_600_000
@@ -71,7 +72,7 @@ it.each([1, 2, 3])(
     const third = await openWork(state)
     expect(third.nextOffsets.get('readings')).toBe(10)
     await third.processRecords('readings', recordsOf(10, 20), never)
-    const { metrics } = await readTotals(state, HOLD_MAX_MS)
+    const { metrics } = await readTotals(state, apiContext)
     expect(metrics).toEqual([{ metric: 'a', count: 20, sum: 20 }])
   },
 )

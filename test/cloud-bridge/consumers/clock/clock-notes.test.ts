@@ -24,7 +24,7 @@ import {
   readTopic,
   sharedKafka,
 } from '../../../setup/kafka/kafka.ts'
-import { HOLD_MAX_MS, openAnalytics } from '../analytics/analytics-fixture.ts'
+import { apiContext, openAnalytics } from '../analytics/analytics-fixture.ts'
 
 const MINUTE_MS = 60_000
 const START = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - 30 * MINUTE_MS
@@ -101,7 +101,7 @@ async function openStage() {
         signal,
       )
       ending.abort()
-      return { minutes: await minutesIn(state), held: (await readTotals(state, HOLD_MAX_MS)).held }
+      return { minutes: await minutesIn(state), held: (await readTotals(state, apiContext)).held }
     },
     [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
   }
@@ -110,9 +110,11 @@ async function openStage() {
 /** The devices' windows of a minute, counted from START, with the count of values. */
 async function minutesIn(state: ConsumerState): Promise<string[]> {
   const found: string[] = []
-  for await (const listed of listSeries(state, {}, null)) {
-    const all = { size: '1m', from: 0, to: Number.MAX_SAFE_INTEGER } as const
-    for (const { start, aggregate } of await readWindows(listed, all, 1000, HOLD_MAX_MS)) {
+  for await (const listed of listSeries(state, {}, null, apiContext.calendars)) {
+    const all = { size: '1m', from: 0, to: Number.MAX_SAFE_INTEGER, calendar: null } as const
+    for await (const { start, aggregate } of readWindows(listed, all, apiContext)) {
+      // A value also counts in the minutes after it.
+      if (aggregate.count === 0) continue
       found.push(`${listed.name.device} ${(start - START) / MINUTE_MS}: ${aggregate.count}`)
     }
   }

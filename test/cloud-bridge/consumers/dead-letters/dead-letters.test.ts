@@ -20,7 +20,7 @@ import {
   sharedKafka,
 } from '../../../setup/kafka/kafka.ts'
 import { startBridge } from '../../forward/running-bridge.ts'
-import { HOLD_MAX_MS, openAnalytics } from '../analytics/analytics-fixture.ts'
+import { apiContext, openAnalytics } from '../analytics/analytics-fixture.ts'
 
 const NOW = Date.now()
 const foreign = Buffer.from('\u001b[31mnot an event')
@@ -100,7 +100,7 @@ async function openStage() {
       })
       effects.wake(await state.claim(0))
       await effects.idle()
-      const totals = await readTotals(state, HOLD_MAX_MS)
+      const totals = await readTotals(state, apiContext)
       return { counts, values: totals.metrics[0]?.count ?? 0 }
     },
     sluice: (...args: string[]) => at.run('deadletters', ...args, '--cloud', '--config', file),

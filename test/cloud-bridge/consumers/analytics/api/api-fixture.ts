@@ -2,7 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAnalytics } from '../../../../../cloud-bridge/consumers/analytics/analytics.ts'
-import { openAnalyticsApi } from '../../../../../cloud-bridge/consumers/analytics/api/api.ts'
+import {
+  type ApiOptions,
+  openAnalyticsApi,
+} from '../../../../../cloud-bridge/consumers/analytics/api/api.ts'
 import { windowSizes } from '../../../../../cloud-bridge/consumers/analytics/model/window-sizes.ts'
 import { openSqliteStates } from '../../../../../cloud-bridge/consumers/state/sqlite.ts'
 import type { SensorReading } from '../../../../../config/event/sensor-reading.ts'
@@ -22,6 +25,7 @@ export async function openFilledApi(
   events: readonly SensorReading[],
   partitionOf: (event: SensorReading) => number,
   now: () => number,
+  { siteTimeZones = [], ...apiOptions }: Partial<ApiOptions> = {},
 ) {
   await using stack = new AsyncDisposableStack()
   const dir = mkdtempSync(join(tmpdir(), 'sluice-api-'))
@@ -30,7 +34,7 @@ export async function openFilledApi(
   const state = stack.use(await store.open('analytics'))
   for (const [partition, ofPartition] of Map.groupBy(events, partitionOf)) {
     const claimed = await state.claim(partition)
-    const handling = await createAnalytics(claimed, options)
+    const handling = await createAnalytics(claimed, { ...options, siteTimeZones })
     const received = ofPartition.map(event => ({
       ...{ event, arrival: 'in order' as const, topic: 'readings' },
       record: {
@@ -40,9 +44,19 @@ export async function openFilledApi(
     }))
     await handling.load(received)
     for (const receivedEvent of received) handling.handle(receivedEvent)
+    await handling.prepareCommit?.()
     await claimed.commit(handling.drainChanges())
   }
-  const api = stack.use(await openAnalyticsApi({ state, holdMaxMs: HOLD_MAX_MS, now }))
+  const api = stack.use(
+    await openAnalyticsApi({
+      state,
+      holdMaxMs: HOLD_MAX_MS,
+      clockWaitMs: 0,
+      now,
+      siteTimeZones,
+      ...apiOptions,
+    }),
+  )
   const port = await findFreePort()
   stack.use(
     await serveHttp({
