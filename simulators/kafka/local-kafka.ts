@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { acquireLock } from '../../gateway/store/file/lock.ts'
+import { acquireLock, LockedError } from '../../gateway/store/file/lock.ts'
 import { endProcess, killGroup, spawnGuarded } from '../processes/supervisor.ts'
 import { type ClusterMetadata, fetchClusterMetadata } from './cluster-metadata.ts'
 import { findFreePort, isPortFree } from './free-port.ts'
@@ -116,7 +116,9 @@ function lockFolder(dir: string): { close(): void } {
   try {
     return acquireLock(join(dir, 'kafka.lock'))
   } catch (cause) {
-    const message = `another Kafka uses the folder ${dir}: end it first`
+    if (!(cause instanceof LockedError)) throw cause
+    const cure = 'it may be another ./sluice up. End it first, or choose another outbox.file'
+    const message = `${cause.holder} runs a Kafka in the folder ${dir}: ${cure}`
     throw new KafkaProblem('FOLDER_TAKEN', message, { cause })
   }
 }

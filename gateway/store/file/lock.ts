@@ -9,12 +9,15 @@ const LOCKED_BYTES = 512
 /** Another process holds the lock: this process must not start. */
 export class LockedError extends CannotStart {
   readonly file: string
+  /** The process that holds the lock, as a text: `process 4711`, or `another process`. */
+  readonly holder: string
   constructor(file: string) {
     const pid = lockingPid(file)
     const holder = pid === null ? 'another process' : `process ${pid}`
     const cure = 'Let that process run, or end it first, or name another path'
     super(`${file} is locked by ${holder}, which has started before. ${cure}`)
     this.file = file
+    this.holder = holder
   }
 }
 

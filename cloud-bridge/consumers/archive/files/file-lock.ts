@@ -27,7 +27,7 @@ async function waitForLock(file: string): Promise<{ close(): void }> {
     } catch (error) {
       if (!(error instanceof LockedError)) throw error
       if (performance.now() > deadlineMs) {
-        const fault = `another process kept the lock ${file} for ${WAIT_MAX_MS} ms`
+        const fault = `${error.holder} kept the lock ${file} for ${WAIT_MAX_MS} ms`
         throw new Fenced(`${fault}, and may own the partition now`)
       }
     }
