@@ -60,7 +60,7 @@ const gateway = z.strictObject({
       host: host.default('127.0.0.1'),
       port: port.default(1883),
       allowAnonymous: flag.default(false),
-      connectionsMax: count(1, 1_000_000).default(1000),
+      connectionsMax: count(1, 1_000_000).default(4000),
       connectTimeoutMs: ms(100, 600_000).default(10_000),
       drainTimeoutMs: ms(1, 60_000).default(2000),
       packetTimeoutMs: ms(100, 3_600_000).default(60_000),
