@@ -2,8 +2,14 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { compactArchive } from '../../../../cloud-bridge/consumers/archive/compaction-command.ts'
+import {
+  readArchivedEvents,
+  replayArchive,
+} from '../../../../cloud-bridge/consumers/archive/replay.ts'
 import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verification.ts'
 import { Fenced } from '../../../../cloud-bridge/consumers/state/state.ts'
+import { singleObjectFraming } from '../../../../cloud-bridge/framing/framing.ts'
+import { decodeEvent } from '../../../../config/event/sensor-reading.ts'
 import {
   createEvents,
   createTemporaryDir,
@@ -131,6 +137,25 @@ describe('an archive over days', () => {
     await using _work = await openWork(folder, { compactAfterDays: 1, onCompacted })
     await vi.waitFor(() => expect(onCompacted).toHaveBeenCalledWith(0, { replaced: 2, files: 1 }))
     expect(datesOf(folder.dir)).toEqual(['2026-05-01'])
+  })
+
+  it('is replayed in the order of its events when only earlier dates are merged', async () => {
+    using folder = createTemporaryDir()
+    for (const day of [0, 1]) await archiveDay(folder.dir, day)
+    expect(await compact(folder.dir)).toMatchObject({ replaced: 2, files: 1 })
+    const events = await Array.fromAsync(readArchivedEvents(folder.dir))
+    expect(events.map(({ zoneSequence }) => zoneSequence)).toEqual([1, 2, 3, 4])
+    const sent: number[] = []
+    await replayArchive({
+      ...{ dir: folder.dir, fromMs: 0, toMs: noon(9), topic: TOPIC, partitions: 1 },
+      frame: singleObjectFraming,
+      async deliver({ records }) {
+        sent.push(...records.map(({ value }) => decodeEvent(value).zoneSequence))
+        return records.map(() => null)
+      },
+      onRejected: expect.fail,
+    })
+    expect(sent).toEqual([1, 2, 3, 4])
   })
 
   it('deletes merged files by the day of their newest commit', async () => {
