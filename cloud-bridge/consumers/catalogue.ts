@@ -8,6 +8,7 @@ import { openAnalyticsApi } from './analytics/api/api.ts'
 import { createArchive } from './archive/archive.ts'
 import { durableFilesystem } from './archive/files/durable-filesystem.ts'
 import { startClockNoteReader } from './clock/clock-notes.ts'
+import { createEmptyStateCheck, type OpenedCheck } from './empty-state.ts'
 import { type ConsumerProcess, createStatefulOpener } from './process.ts'
 import type { Handling } from './runtime/handler.ts'
 import { createKeyedHandling, type Handler } from './runtime/keyed-handler.ts'
@@ -35,6 +36,8 @@ export type OpenedConsumer = {
   /** Answers HTTP requests for all pages except the standard pages. */
   handleRequest?: RequestListener
   openWork: Consumer['open']
+  /** Refuses a state that lacks what the group has processed; only for states in a directory. */
+  check?: OpenedCheck
 }
 
 /** Creates the handling of a partition's events on its state. */
@@ -104,7 +107,8 @@ async function openAnalytics(
   const options = { commitEveryMs: ANALYTICS_COMMIT_EVERY_MS }
   const factory = analyticsFactory(context)
   const openWork = createStatefulOpener(name, runtime, state, factory, options)
-  return { http, key: 'consumers.analytics.http', handleRequest, openWork }
+  const check = checkOf(name, state, context)
+  return { http, key: 'consumers.analytics.http', handleRequest, openWork, check }
 }
 
 function analyticsFactory({ config, runtime, kafka, signal }: ConsumerContext): HandlingFactory {
@@ -152,7 +156,18 @@ async function openHandler(
   const openWork = createStatefulOpener(handler.name, runtime, access, async state =>
     createKeyedHandling(handler, state),
   )
-  return { http: config.consumers.http, key: 'consumers.http', openWork }
+  const check = checkOf(handler.name, access, context)
+  return { http: config.consumers.http, key: 'consumers.http', openWork, check }
+}
+
+/** The check of a state in a directory; a state in PostgreSQL is shared and needs none. */
+function checkOf(
+  name: string,
+  state: ConsumerStateAccess,
+  { config, runtime: { topics, groupId }, kafka }: ConsumerContext,
+): OpenedCheck {
+  if (config.consumers.postgresUrl) return async () => {}
+  return createEmptyStateCheck({ name, groupId, topics, kafka, state })
 }
 
 function openState(name: string, { config, stack }: ConsumerContext): ConsumerStateAccess {

@@ -88,7 +88,7 @@ async function run(name: string, config: Config, options: Options): Promise<void
     const opened = await definition.open(context)
     const http = { ...opened.http, ...(options.port !== undefined && { port: options.port }) }
     stack.use(await runtime.serve(http, opened.key, opened.handleRequest))
-    await runtime.run(opened.openWork)
+    await runtime.run(opened.openWork, { ...(opened.check && { check: opened.check }) })
   } catch (error) {
     exitOnError(log, error)
   }

@@ -7,6 +7,7 @@ import type { KafkaClient } from '../kafka/client.ts'
 import { createEventReader } from '../registry/event-reader.ts'
 import { createRegistryClient } from '../registry/registry.ts'
 import { createDependencyStatus } from './dependency-status.ts'
+import type { OpenedCheck } from './empty-state.ts'
 import { type Lag, startLagWatch } from './lag.ts'
 import { createConsumerMetrics } from './metrics.ts'
 import { createDeadLetterProducer } from './runtime/dead-letter-producer.ts'
@@ -62,7 +63,7 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
     works.has(partition) ? (works.get(partition)!.nextOffsets.get(topic) ?? 0) : null
 
   return {
-    ...{ metrics, deadLetterTopic, topics },
+    ...{ metrics, deadLetterTopic, topics, groupId: `sluice-${name}` },
     /** Reports a record that becomes a dead letter. */
     onUnusable: unusable.add,
     /**
@@ -85,10 +86,10 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
      */
     async run(
       open: Consumer['open'],
-      { groupId = `sluice-${name}`, until = signal } = {},
+      { groupId = `sluice-${name}`, until = signal, check = noCheck }: RunOptions = {},
     ): Promise<void> {
       const openAndKeep: Consumer['open'] = async (partition, ending) => {
-        const work = await open(partition, ending)
+        const work = await openChecked(open, check, partition, ending)
         works.set(partition, work)
         return work
       }
@@ -123,6 +124,24 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
         }),
         ...(fallback && { fallback }),
       }),
+  }
+}
+
+type RunOptions = { groupId?: string; until?: AbortSignal; check?: OpenedCheck }
+const noCheck: OpenedCheck = async () => {}
+
+async function openChecked(
+  open: Consumer['open'],
+  check: OpenedCheck,
+  ...[partition, ending]: Parameters<Consumer['open']>
+): Promise<PartitionWork> {
+  const work = await open(partition, ending)
+  try {
+    await check(partition, work.nextOffsets)
+    return work
+  } catch (error) {
+    await work[Symbol.asyncDispose]()
+    throw error
   }
 }
 

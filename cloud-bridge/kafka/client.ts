@@ -29,6 +29,11 @@ export type TopicAdmin = {
   partitionsOf(topic: string): Promise<number>
   /** The settings of a topic. Rejects with NoSuchTopic, or while Kafka is unavailable. */
   settingsOf(topic: string): Promise<TopicSettings>
+  /**
+   * The offsets that a consumer group has committed for a topic, by partition. Partitions without a
+   * commit are left out. Rejects while Kafka is unavailable.
+   */
+  committedOffsets(groupId: string, topic: string): Promise<Map<number, number>>
   /** The brokers' advertised addresses, host:port each. Rejects while Kafka is unavailable. */
   brokers(): Promise<string[]>
   /**

@@ -28,6 +28,14 @@ export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
           config: await readConfig(admin, topic),
         }
       }),
+    committedOffsets: (groupId, topic) =>
+      withAdmin(options, async admin => {
+        const [found] = await admin.fetchOffsets({ groupId, topics: [topic] })
+        const offsets = (found?.partitions ?? []).map(
+          ({ partition, offset }) => [partition, Number(offset)] as const,
+        )
+        return new Map(offsets.filter(([, offset]) => offset >= 0))
+      }),
     brokers: () =>
       withAdmin(options, async admin => {
         const { brokers } = await admin.describeCluster()

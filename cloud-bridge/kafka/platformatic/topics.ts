@@ -33,6 +33,8 @@ export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
           config: await readConfig(cluster, topic),
         }
       }),
+    committedOffsets: (groupId, topic) =>
+      withReason(options, () => readCommitted(options, groupId, topic)),
     brokers: () =>
       withCluster(options, async cluster => {
         const { brokers } = await cluster.askAny(connection =>
@@ -58,6 +60,23 @@ async function withReason<T>(options: KafkaOptions, work: () => Promise<T>): Pro
   } catch (error) {
     if (isNoSuchTopic(error)) throw new NoSuchTopic('the topic does not exist', { cause: error })
     throw new Error(describeError(error, options.brokers), { cause: error })
+  }
+}
+
+async function readCommitted(options: KafkaOptions, groupId: string, topic: string) {
+  const admin = new Admin(clientOptions(options))
+  try {
+    const groups = await admin.listConsumerGroupOffsets({ groups: [groupId] })
+    const offsets = groups
+      .flatMap(({ topics }) => topics)
+      .filter(({ name }) => name === topic)
+      .flatMap(({ partitions }) => partitions)
+      .map(
+        ({ partitionIndex, committedOffset }) => [partitionIndex, Number(committedOffset)] as const,
+      )
+    return new Map(offsets.filter(([, offset]) => offset >= 0))
+  } finally {
+    await admin.close().catch(() => {})
   }
 }
 

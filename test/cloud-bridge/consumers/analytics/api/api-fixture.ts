@@ -73,7 +73,8 @@ export async function openFilledApi(
     /** The status and the body of the response to a request. */
     async ask(path: string) {
       const response = await fetch(`http://127.0.0.1:${port}${path}`)
-      return { status: response.status, body: JSON.parse(await response.text()) }
+      const { status, headers } = response
+      return { status, headers, body: JSON.parse(await response.text()) }
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

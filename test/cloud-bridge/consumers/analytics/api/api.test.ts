@@ -130,14 +130,17 @@ describe('the read API of analytics', () => {
 
   it('aggregates over the devices of a zone', async () => {
     for (const size of ['1m', '1h', '1d'] satisfies ApiWindowSize[]) {
+      const to = DAY + (size === '1m' ? 6 : 72) * HOUR_MS
       const aggregates = await readPages<ApiAggregate & { devices: number }>(
-        `/api/zones/${encodeURIComponent('z2/east')}/aggregates?${all}&size=${size}&limit=${size === '1m' ? 1000 : 50}`,
+        `/api/zones/${encodeURIComponent('z2/east')}/aggregates?from=${DAY}&to=${to}&size=${size}&limit=50`,
         'aggregates',
       )
       const values = valuesIn('z2/east', apiWindowLengthMs(size))
       const windows = [...expectedWindows(events, apiWindowLengthMs(size), HOLD_MAX_MS)]
       const groups = Map.groupBy(windows, ([key]) => zoneGroupOf(key, 'z2/east'))
-      groups.delete(null)
+      for (const group of groups.keys()) {
+        if (group === null || Date.parse(group.split(' ')[0]!) >= to) groups.delete(group)
+      }
       expect(aggregates.map(({ start, metric, unit }) => `${start} ${metric} ${unit}`)).toEqual(
         [...groups.keys()].sort(),
       )
