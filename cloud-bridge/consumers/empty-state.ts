@@ -55,11 +55,12 @@ export function createEmptyStateCheck(options: EmptyStateOptions): OpenedCheck {
     })
     if (evidence === null) return
     throw new CannotStart(
-      `the state of ${name} in consumers.dir has nothing of partition ${partition}, but ${evidence}. ` +
-        'A new state would replace better results with incomplete ones. Either move the states of ' +
-        'the other machine here, or share them in PostgreSQL (consumers.postgresUrlFile), or ' +
-        `rebuild the state from the records that Kafka has: ./sluice consume ${name} --from ` +
-        'beginning replaces the results of the windows in which these records are',
+      `the state of ${name} in consumers.dir has nothing of partition ${partition}, but ` +
+        `${evidence}. A new state would replace better results with incomplete ones. Either move ` +
+        'the states of the other machine here, or share them in PostgreSQL ' +
+        '(consumers.postgresUrlFile), or rebuild the state from the records that Kafka has: ' +
+        `./sluice consume ${name} --from beginning replaces the results of the windows in which ` +
+        'these records are',
     )
   }
 }

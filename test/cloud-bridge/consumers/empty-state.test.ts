@@ -6,6 +6,7 @@ import {
   type ConsumerDefinition,
   handlerDefinition,
 } from '../../../cloud-bridge/consumers/catalogue.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configuration.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
 import { describeWithKafka, sharedKafka } from '../../setup/kafka/kafka.ts'
@@ -48,11 +49,17 @@ describeWithKafka('an empty state in a directory', () => {
     // The state is there, so the consumer goes on.
     await stage.send(stage.topics.readings, eventsOf([4]))
     await runConsumer(stage, definition, 1)
+    for (const client of ['kafkajs', 'platformatic'] as const) {
+      const { topics } = await createKafkaClient({ ...sharedKafka(), client })
+      const offsetsOf = (groupId: string) => topics.committedOffsets(groupId, stage.topics.readings)
+      expect([...(await offsetsOf(`sluice-${definition.name}`))], client).toEqual([[0, 4]])
+      expect([...(await offsetsOf(`unknown-${stage.run}`))], client).toEqual([])
+    }
     rmSync(stage.config.consumers.dir, { recursive: true })
     const refused = runConsumer(stage, definition, 1)
     await expect(refused).rejects.toThrow(CannotStart)
     await expect(refused).rejects.toThrow(
-      /has nothing of partition 0, but the group .* up to offset 4\. .*PostgreSQL .*--from beginning/,
+      /has nothing of partition 0, but the group .* up to offset 4\. .*PostgreSQL .*--from begin/,
     )
   }, 120_000)
 
