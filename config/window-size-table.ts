@@ -3,13 +3,9 @@
  * late readings and the read API derive from this table, so adding a size is one line:
  * `'1w': { ms: 604_800_000, builtFrom: '1d' }`. `builtFrom` names the shorter size whose windows
  * merge into windows of this size; `ms` is a multiple of that size's `ms`. Several sizes may be
- * built from the same size. The shortest size is built from readings. Windows begin at multiples of
- * `ms` since 1970 in UTC.
- *
- * Never change `builtFrom` of an existing size, because stored states have no windows of a size
- * added between two others. Rebuild the state of analytics after adding a size
- * (`./sluice consume analytics --from beginning`): otherwise a late reading for a time before the
- * addition makes a window of the new size that contains only late readings.
+ * built from the same size. The shortest size is built from readings. The time zone of a site
+ * decides where windows begin (model/calendar.ts of analytics). After a change of the table,
+ * analytics rebuilds the windows of a stored state from its points.
  */
 export const windowSizeTable = {
   '15m': { ms: 900_000, builtFrom: 'readings' },

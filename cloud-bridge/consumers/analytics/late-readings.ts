@@ -117,6 +117,8 @@ async function passOn(
       changed.add(following.start)
       dirty.republishIfPublished(series, following)
       dirty.addBlock(owner, owner.blocks.get(following.start)!)
+      // Without a meter, the last point of the following quarter says all that comes after it.
+      if (!series.isMeter) break
       quarter = following
     }
   }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { keyOf, keysWithPrefix, lastTimeOfKey, partsOf, timeOfKeyPart } from '../state/row-keys.ts'
 import type { PartitionState } from '../state/state.ts'
 import { windowBoundsOf } from './memory/window-cache.ts'
@@ -19,6 +20,7 @@ import { mergeParts } from './model/window-parts.ts'
 import {
   type LongWindowSize,
   longWindowSizes,
+  sourceSizeOf,
   type WindowSize,
   windowLengthMs,
 } from './model/window-sizes.ts'
@@ -44,7 +46,7 @@ const layoutText = ({ zones: { timeZone, siteTimeZones } }: Calendars): string =
     version: LAYOUT_VERSION,
     timeZone,
     siteTimeZones: siteTimeZones.map(({ site, timeZone }) => [site, timeZone]).sort(),
-    sizes: longWindowSizes,
+    sizes: longWindowSizes.map(size => [size, windowLengthMs(size), sourceSizeOf(size)]),
   })
 
 /** Why the windows of a partition cannot be read now, or null. */
@@ -175,6 +177,8 @@ async function* readBlocks(state: PartitionState, name: DeviceName) {
       yield { key, block, endsElsewhere: [...endBlockStarts].filter(([, end]) => end !== start) }
     }
     if (rows.length < BLOCKS_AT_ONCE) return
+    // A long rebuild leaves the thread to the heartbeats of the group.
+    await nextTurn()
   }
 }
 
