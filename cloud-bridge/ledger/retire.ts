@@ -5,6 +5,7 @@ import { timeText } from '../../config/process/text-format.ts'
 import type { NoteContents } from '../../gateway/store/notes/note-kinds.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
+import { sendWithRetries } from '../retry/bounded-send.ts'
 import { decodeNote } from './notes/notes.ts'
 import { describeRetired, type LedgerReport } from './report.ts'
 import type { StoreAssessment } from './runs/stores.ts'
@@ -113,6 +114,7 @@ async function sendNote(client: KafkaClient, topic: string, gateway: string, val
   const partition = partitionOf(key, await client.topics.partitionsOf(topic))
   await using sink = client.openSink()
   const headers = { 'content-type': 'application/json' }
-  const [fate] = await sink.send({ topic, records: [{ key, partition, value, headers }] })
+  const records = [{ key, partition, value, headers }]
+  const [fate] = await sendWithRetries(sink, { topic, records })
   if (fate !== null) throw new CannotStart(`Kafka refuses the note: ${fate}`)
 }

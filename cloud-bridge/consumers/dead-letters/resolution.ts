@@ -1,16 +1,8 @@
 import { createPartitioner } from '../../../config/event/partitioner.ts'
-import { pause } from '../../../config/process/pause.ts'
-import {
-  type KnownFate,
-  type OutgoingRecord,
-  type Sender,
-  SinkUnavailable,
-} from '../../ports/event-sink.ts'
+import type { KnownFate, OutgoingRecord, Sender } from '../../ports/event-sink.ts'
+import { sendWithRetries } from '../../retry/bounded-send.ts'
 import { ATTEMPTS_HEADER } from '../runtime/dead-letter.ts'
 import type { Resolution, TopicDeadLetter } from './dead-letter-topic.ts'
-
-const ATTEMPTS_MAX = 20
-const RETRY_MS = 500
 
 export type ResolverOptions = {
   sink: Sender
@@ -38,15 +30,7 @@ export async function createResolver({ sink, topics, partitionsOf }: ResolverOpt
   }
   const send = async (topic: string, records: readonly OutgoingRecord[]): Promise<KnownFate[]> => {
     if (records.length === 0) return []
-    const batch = { topic, records }
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await sink.send(batch)
-      } catch (error) {
-        if (!(error instanceof SinkUnavailable) || attempt === ATTEMPTS_MAX) throw error
-        await pause(RETRY_MS)
-      }
-    }
+    return await sendWithRetries(sink, { topic, records })
   }
   return async (
     action: ResolutionAction,

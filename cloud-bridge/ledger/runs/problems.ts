@@ -94,8 +94,9 @@ function notesGone(run: EpochLedger, known: GatewayLedger, options: Options): Pr
   const { start, epoch } = run
   const oldest = oldestIn(run)
   if (start || !oldest || oldest.sequence === 1 || isRetired(run, known)) return []
+  // The first note of a run can arrive after the first event, but not after a later note.
   const isYoung = options.nowMs - oldest.appendTimeMs <= options.silentAfterMs
-  if (isYoung) return []
+  if (isYoung && run.times.newestNoteMs === null) return []
   const readingsFromMs = Math.min(...(options.logStarts?.values() ?? []), oldest.appendTimeMs)
   const notesFromMs = noteLogStartOf(known, options.noteLogStarts)
   const isPrefixDeleted =

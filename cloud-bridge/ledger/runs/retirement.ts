@@ -1,5 +1,6 @@
 import type { EpochLedger } from '../epoch.ts'
 import type { LedgerNote } from '../notes/notes.ts'
+import type { RunTree } from './run-tree.ts'
 
 /** An operator's declaration that nothing more comes from a store. Times are ms since 1970. */
 export type Retirement = { store: string; reason: string; at: number; appendTimeMs: number }
@@ -37,11 +38,20 @@ export function createRetirements() {
 
 export type Retirements = ReturnType<typeof createRetirements>
 
-/** Whether the run's store was retired after Kafka stored the run's newest event and note. */
-export function isRetired(
-  run: EpochLedger,
-  { retirements }: { retirements: Retirements },
-): boolean {
+type Known = {
+  epochs: ReadonlyMap<number, EpochLedger>
+  runs: RunTree
+  retirements: Retirements
+}
+
+/**
+ * Whether the run's store was retired, and Kafka has heard of the run and of the runs from which it
+ * descends only before. The other branch of a copied card does not count.
+ */
+export function isRetired(run: EpochLedger, { epochs, runs, retirements }: Known): boolean {
   const retirement = retirements.of(run)
-  return retirement !== undefined && (run.times.heardMs ?? 0) <= retirement.appendTimeMs
+  if (!retirement) return false
+  return runs
+    .lineage(run.epoch)
+    .every(at => (epochs.get(at)?.times.heardMs ?? 0) <= retirement.appendTimeMs)
 }

@@ -32,8 +32,9 @@ export function findTips(known: GatewayLedger, nowMs: number, limitMs: number): 
     const ends = [...run.ends.values()]
     const last = Math.max(...ends.map(({ lastSequence }) => lastSequence))
     if (ends.length > 0 && last >= run.reach) {
-      if (ends.some(end => known.epochs.has(end.run))) return []
-      const isContinued = ends.some(end => known.runs.startOf(end.run) !== null)
+      const elsewhere = ends.filter(end => !known.epochs.has(end.run))
+      if (elsewhere.length === 0) return []
+      const isContinued = elsewhere.every(end => known.runs.startOf(end.run) !== null)
       return tip(isContinued ? (claims.open.length > 0 ? 'unproven' : 'ended') : fresh())
     }
     if (isRetired(run, known)) return tip('retired')

@@ -1,4 +1,7 @@
-import { assessGateways } from '../../../../cloud-bridge/ledger/assessment.ts'
+import {
+  assessGateways,
+  type GatewayAssessment,
+} from '../../../../cloud-bridge/ledger/assessment.ts'
 import { createLedger } from '../../../../cloud-bridge/ledger/ledger.ts'
 import { decodeNote } from '../../../../cloud-bridge/ledger/notes/notes.ts'
 import { createReport, type LedgerReport } from '../../../../cloud-bridge/ledger/report.ts'
@@ -36,12 +39,14 @@ export function verdictOn({ topics, nowMs }: World): LedgerReport {
 }
 
 /**
- * The first acknowledged reading that is gone without a name although the report says complete, as
- * a text; null without one.
+ * The first acknowledged reading that is gone without a name although the report calls every
+ * gateway complete, as a text; null without one. A gateway can be complete in a report that is
+ * `incomplete`, because notes explain other readings.
  */
 export function findFalseProof(world: World, report: LedgerReport): string | null {
-  if (report.verdict !== 'complete') return null
-  const twice = findConflict(world)
+  const isProven = ({ state }: GatewayAssessment) => state === 'complete' || state === 'retired'
+  if (!report.gateways.every(isProven) || report.gateways.length === 0) return null
+  const twice = report.verdict === 'complete' ? findConflict(world) : null
   if (twice) return `two readings under one id: ${JSON.stringify(twice)}`
   // A store can change its name, so the oldest moment of all gateways counts.
   const provenMs = Math.min(...report.gateways.map(({ time }) => time ?? Number.NEGATIVE_INFINITY))
@@ -54,7 +59,7 @@ export function findFalseProof(world: World, report: LedgerReport): string | nul
     const isClaimed = reading.receivedAt <= provenMs
     const isLongLost = lostAtMs !== null && world.nowMs - lostAtMs > SILENT_AFTER_MS
     if (!isClaimed && !isLongLost) continue
-    if (isProvable(world, fate)) return `gone: ${JSON.stringify(fate)}`
+    if (!world.isRetired(fate) && isProvable(world, fate)) return `gone: ${JSON.stringify(fate)}`
   }
   return null
 }

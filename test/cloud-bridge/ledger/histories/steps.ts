@@ -25,6 +25,7 @@ const actions = {
   defer: [1, (world, card) => world.defer(card)],
   backfill: [2, (world, card) => world.backfill(card)],
   drop: [1, (world, card, b) => world.drop(card, 1 + (b % 3))],
+  damage: [2, (world, card, b) => world.damage(card, 1 + (b % 4))],
   image: [2, (_, card) => card.images.push(copy(card.files))],
   restoreCard: [1, (world, card, b) => restore(world, card, b, 'card')],
   restoreOutbox: [1, (world, card, b) => restore(world, card, b, 'outbox')],
@@ -177,11 +178,5 @@ function retire(world: World, _: Card, b: number): void {
   const content = { stores: [store], reason: 'broken' }
   const note = { ...facts, kind: 'retired', at: world.nowMs, content }
   world.topics.addNote(note, world.nowMs)
-  for (const { reading, named, delivered } of world.fates.values()) {
-    const isOfStore = world.cards.some(
-      ({ files: { outbox } }) =>
-        outbox.store === store && outbox.readings.some(({ key }) => key === reading.key),
-    )
-    if (!delivered && isOfStore) named.push(note)
-  }
+  world.retiredMs.set(store, world.nowMs)
 }

@@ -14,6 +14,7 @@ import { createSimulatedTopics, type Reading, type SimulatedNote } from './simul
  */
 export type Fate = {
   reading: Reading
+  store: string
   delivered: boolean
   named: SimulatedNote[]
   lostAtMs: number | null
@@ -33,6 +34,8 @@ export class World {
   readonly flaws = new Set<string>()
   /** The runs in which two cards go on, because a machine was copied with its memory. */
   readonly sharedRuns = new Set<number>()
+  /** By store: when an operator retired the store. */
+  readonly retiredMs = new Map<string, number>()
   nowMs = START_MS
   #runs = 0
   #stores = 0
@@ -66,11 +69,19 @@ export class World {
     return false
   }
 
+  /** Whether a card that is on descends from a run. */
+  goesOn(run: number): boolean {
+    return this.cards.some(
+      ({ state, files }) => state === 'on' && this.isOfLineage(run, files.outbox.epoch),
+    )
+  }
+
   accept(card: Card, count: number, zone: string): void {
     for (let added = 0; added < count; added++) {
       const key = this.fates.size + 1
       const reading = acceptReading(card.files.outbox && card, zone, key, this.nowMs + added)
-      this.fates.set(key, { reading, delivered: false, named: [], lostAtMs: null })
+      const { store } = card.files.outbox
+      this.fates.set(key, { reading, store, delivered: false, named: [], lostAtMs: null })
     }
   }
 
@@ -113,8 +124,11 @@ export class World {
   }
 
   jump(card: Card, from: number, to: number): void {
-    // The hole and the tombstones of the outbox name their numbers already.
-    this.addInboxNote(card, 'jump', { from, to, range: 1, reason: 'not there' })
+    const note = this.addInboxNote(card, 'jump', { from, to, range: 1, reason: 'not there' })
+    for (const { reading, named } of this.fates.values()) {
+      const isIn = reading.sequence >= from && reading.sequence <= to
+      if (isIn && this.isOfLineage(reading.epoch, note.run!)) named.push(note)
+    }
   }
 
   deliver(reading: Reading, { isBacklog = false } = {}): void {
@@ -144,6 +158,16 @@ export class World {
     }
   }
 
+  /** Damages the outbox: undelivered readings are gone, and the outbox does not know. */
+  damage(card: Card, count: number): void {
+    const { outbox, inbox } = card.files
+    const waiting = outbox.readings.filter(({ sequence }) => sequence >= inbox.next)
+    // The bridge notices the gap when it reads what follows.
+    const gone = waiting.slice(0, Math.min(count, waiting.length - 1))
+    if (gone.length > 0) this.flaws.add('a jump')
+    outbox.readings = outbox.readings.filter(reading => !gone.includes(reading))
+  }
+
   /** Drops undelivered readings of one epoch, with a tombstone. */
   drop(card: Card, count: number): void {
     const { outbox, inbox } = card.files
@@ -164,6 +188,37 @@ export class World {
     )
     outbox.readings = outbox.readings.filter(reading => !dropped.includes(reading))
     for (const { key } of dropped) this.fates.get(key)!.named.push(note)
+  }
+
+  /**
+   * Whether an operator retired the store of a reading after the reading was accepted. A run that
+   * is not heard after the retirement is retired with everything that it accepts later.
+   */
+  isRetired({ store, reading }: Fate): boolean {
+    const retiredMs = this.retiredMs.get(store)
+    if (retiredMs === undefined) return false
+    const { readings, backfill, notes } = this.topics
+    const known = new Set<number>()
+    const heard = [
+      ...notes.records.map(({ value, appendTimeMs }) => ({ run: value.run, appendTimeMs })),
+      ...[...readings, ...backfill]
+        .flatMap(({ records }) => records)
+        .sort((a, b) => a.appendTimeMs - b.appendTimeMs)
+        // A duplicate can come from anywhere, and each gateway is judged by its own records.
+        .filter(({ value: { key, gateway } }) => {
+          const isFirst = !known.has(key)
+          known.add(key)
+          return isFirst && gateway === reading.gateway
+        })
+        .map(({ value, appendTimeMs }) => ({ run: value.epoch, appendTimeMs })),
+    ]
+    // Of copied cards, one can send what the other one's run descends from.
+    const isCopied = this.cards.filter(({ files }) => files.outbox.store === store).length > 1
+    const isHeardSince = heard.some(({ run = 0, appendTimeMs }) => {
+      const isOwn = isCopied ? run === reading.epoch : this.isOfLineage(run, reading.epoch)
+      return isOwn && appendTimeMs > retiredMs
+    })
+    return reading.receivedAt <= retiredMs || !isHeardSince
   }
 
   /** Whether a card that is not dead can still deliver a reading. */
@@ -195,11 +250,12 @@ export class World {
     )
   }
 
-  /** Records since when each undelivered reading is on no card any more. */
+  /** Records since when each undelivered reading is on no card, and no card goes on in its run. */
   markLost(): void {
     for (const fate of this.fates.values()) {
-      if (fate.delivered || fate.lostAtMs !== null || this.isOnCard(fate.reading)) continue
-      fate.lostAtMs = this.nowMs
+      if (fate.delivered) continue
+      const isLost = !this.isOnCard(fate.reading) && !this.goesOn(fate.reading.epoch)
+      fate.lostAtMs = isLost ? (fate.lostAtMs ?? this.nowMs) : null
     }
   }
 }
