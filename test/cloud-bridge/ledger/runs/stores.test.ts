@@ -119,6 +119,21 @@ describe('a copied card', () => {
   })
 })
 
+it('the jump of a copied card explains no number that the original assigned later', () => {
+  const gateway = gatewayWith('aaaaaa')
+  gateway.heartbeat()
+  const { notes, events, nowMs: startMs } = gateway
+  const previous = { epoch: 1, lastSequence: 3, zones: [['a', 3]] }
+  const nowMs = startMs + LATER_MS
+  const copied = [started(2, 4, startMs + 1, { previous }), beat(2, 6, nowMs)]
+  const span = { from: 4, to: 6, store: 'aa', reason: 'gone', range: 1 }
+  const jump = note('jump', span, { origin: 'inbox', store: 'bb', run: 2 })
+  const arrivals = [...notes, ...without(events, 4, 5, 6), ...copied, jump, beat(1, 6, nowMs)]
+  const { holes } = assess(arrivals, { nowMs, awaitedMaxMs: 1000 })
+  const fates = holes.map(({ epoch, fate }) => `${epoch} ${fate}`)
+  expect(fates).toEqual(['1 missing', '2 jump'])
+})
+
 describe('a store that went back', () => {
   it('is named, and what Kafka knows is judged', () => {
     const gateway = gatewayWith('aaaaaa')
