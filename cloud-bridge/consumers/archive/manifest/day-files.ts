@@ -30,22 +30,35 @@ export async function listDays(folder: string): Promise<string[]> {
  */
 export type ParsedLine = { end: number; line: HashedLine | null }
 
-/**
- * The lines of a day, in order. Bytes after the last line feed are an incomplete line, which is
- * left out.
- */
+/** The lines of a day, in order, without what an interrupted append left at the end. */
 export async function readLines(folder: string, day: string): Promise<ParsedLine[]> {
   return parseLines(await readFile(dayFilePath(folder, day)))
 }
 
-/** The lines in the bytes of a day file. */
+/**
+ * The lines in the bytes of a day file. A power cut during an append can leave a line without its
+ * end, or a line with its end in which sectors are zeros or garbage. So bytes after the last line
+ * that is JSON are left out. A line that somebody changed is still JSON and is not left out.
+ */
 export function parseLines(bytes: Buffer): ParsedLine[] {
   const lines: ParsedLine[] = []
+  let completeLines = 0
   for (let start = 0; ; ) {
     const lineFeed = bytes.indexOf('\n', start)
-    if (lineFeed < 0) return lines
-    lines.push({ end: lineFeed + 1, line: parseLine(bytes.toString('utf8', start, lineFeed)) })
+    if (lineFeed < 0) return lines.slice(0, completeLines)
+    const text = bytes.toString('utf8', start, lineFeed)
+    const line = parseLine(text)
+    lines.push({ end: lineFeed + 1, line })
+    if (line || isJson(text)) completeLines = lines.length
     start = lineFeed + 1
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    return typeof JSON.parse(text) === 'object'
+  } catch {
+    return false
   }
 }
 
