@@ -26,7 +26,8 @@ export type ManifestWriter = Awaited<ReturnType<typeof createManifestWriter>>
 
 /**
  * Creates the writer of a manifest from its newest day file, which begins with a summary of all
- * days before. What an interrupted append left at the end is ignored. Rejects when a line of that file was changed.
+ * days before. What an interrupted append left at the end is ignored. Rejects when a line of that
+ * file was changed.
  */
 export async function createManifestWriter(options: ManifestWriterOptions) {
   const { folder, partition, disk, onSealed } = options
