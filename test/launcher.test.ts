@@ -15,7 +15,7 @@ import {
 
 const commands =
   '  up  gateway  bridge  simulate  status  rehearse  ledger  archive  tail  export  deadletters' +
-  '  qos2  replay  doctor  partitions  consume'
+  '  qos2  replay  import  doctor  partitions  consume'
 
 useLauncherFolder()
 
