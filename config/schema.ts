@@ -76,6 +76,7 @@ const gateway = z.strictObject({
       queuedMessagesMax: count(1, 1_000_000).default(1000),
       queuedMaxBytes: bytes(4096, 1_073_741_824).default(16_777_216),
       subscriptionsPerClientMax: count(1, 100_000).default(200),
+      filtersPerPacketMax: count(1, 65_535).default(200),
       subscriptionsMax: count(1, 1_000_000).default(10_000),
       retainedMax: count(1, 1_000_000).default(10_000),
       retainedMaxBytes: bytes(4096, 1_073_741_824).default(8_388_608),

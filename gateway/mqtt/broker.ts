@@ -73,7 +73,7 @@ export type Broker = Awaited<ReturnType<typeof startBroker>>
 export async function startBroker(options: BrokerOptions) {
   const { limits } = options
   const onTooSlow = (reason: string) => options.onRefused(null, reason)
-  const bounds = startConnectionBounds({ limits, faults: options.faults, onTooSlow })
+  const bounds = startConnectionBounds({ ...options, onTooSlow })
   const sockets = new Set<Socket>()
   const delivery = createDeliveryRules()
   const sessions = createSessions({

@@ -5,9 +5,9 @@ export type PacketHeader = { cmd: string; length: number; qos: number; dup: bool
 
 /**
  * Why a packet is refused, and the return code of the CONNACK that answers a refused CONNECT, if
- * the specification asks for an answer.
+ * the specification asks for an answer. `isBound`: the packet has more than `filtersMax` filters.
  */
-export type PacketFault = { reason: string; connackCode?: 1 | 2 }
+export type PacketFault = { reason: string; connackCode?: 1 | 2; isBound?: true }
 
 /**
  * The allowed lengths of each packet type that a client may send, in bytes: fixed for most types.
@@ -51,10 +51,15 @@ export const PUBLISH_HEAD_MAX_BYTES = 2 + 65_535 + 2
 /**
  * Returns why the body of a packet breaks MQTT 3.1.1, or null. `body` is the complete body, or at
  * least its first PUBLISH_HEAD_MAX_BYTES for a PUBLISH. The header must have passed `headerFault`.
+ * A SUBSCRIBE or UNSUBSCRIBE with more than `filtersMax` filters is refused and not read further.
  */
-export function bodyFault(header: Pick<PacketHeader, 'cmd' | 'qos'>, body: Buffer) {
+export function bodyFault(
+  header: Pick<PacketHeader, 'cmd' | 'qos'>,
+  body: Buffer,
+  filtersMax: number,
+): PacketFault | null {
   try {
-    checkBody(header, new BodyReader(header.cmd, body))
+    checkBody(header, new BodyReader(header.cmd, body), filtersMax)
     return null
   } catch (error) {
     if (error instanceof MalformedPacket) return error.fault
@@ -62,18 +67,29 @@ export function bodyFault(header: Pick<PacketHeader, 'cmd' | 'qos'>, body: Buffe
   }
 }
 
-function checkBody({ cmd, qos }: Pick<PacketHeader, 'cmd' | 'qos'>, body: BodyReader): void {
+function checkBody(
+  { cmd, qos }: Pick<PacketHeader, 'cmd' | 'qos'>,
+  body: BodyReader,
+  filtersMax: number,
+): void {
   if (cmd === 'publish') {
     body.readText('topic', topicNameFault)
     if (qos > 0) body.readPacketId()
   } else if (cmd === 'connect') checkConnect(body)
-  else if (cmd === 'subscribe' || cmd === 'unsubscribe') checkFilters(cmd, body)
+  else if (cmd === 'subscribe' || cmd === 'unsubscribe') checkFilters(cmd, body, filtersMax)
   else if (cmd.startsWith('pub')) body.readPacketId()
 }
 
-function checkFilters(cmd: string, body: BodyReader): void {
+function checkFilters(cmd: string, body: BodyReader, filtersMax: number): void {
   body.readPacketId()
+  let count = 0
   do {
+    if (++count > filtersMax) {
+      // Both packet types have the same text, so that a client that alternates repeats one fault.
+      const bound = `gateway.mqtt.filtersPerPacketMax = ${filtersMax}`
+      const reason = `a subscribe or unsubscribe packet has more filters than ${bound}`
+      throw new MalformedPacket({ reason, isBound: true })
+    }
     body.readText('topic filter', topicFilterFault)
     // The two lower bits are the QoS, and the other bits are reserved.
     if (cmd === 'subscribe' && body.readByte() > 2) {

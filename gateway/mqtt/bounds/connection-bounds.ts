@@ -4,6 +4,7 @@ import type { Config } from '../../../config/config.ts'
 import { type Client, observePackets, refreshKeepalive } from '../aedes-internals.ts'
 import { createBackpressure } from '../backpressure.ts'
 import { guardPackets } from '../packet-guard.ts'
+import type { BoundReports } from './bound-reports.ts'
 import { createConnectDelay } from './connect-delay.ts'
 import type { ConnectionFaults } from './connection-faults.ts'
 import type { MqttConnection } from './mqtt-connection.ts'
@@ -18,6 +19,7 @@ const UNFINISHED_SHARE = 1 / 4
 export type ConnectionBoundsOptions = {
   limits: Config['gateway']['mqtt']
   faults: ConnectionFaults
+  boundReports: BoundReports
   /** Called when the writer is too slow, with the reason why a connection is closed. */
   onTooSlow(reason: string): void
 }
@@ -29,7 +31,8 @@ export type ConnectionBounds = ReturnType<typeof startConnectionBounds>
  * unfinished packets, the time of a packet, silence, and how fast a client repeats a fault. Runs
  * until `stop`.
  */
-export function startConnectionBounds({ limits, faults, onTooSlow }: ConnectionBoundsOptions) {
+export function startConnectionBounds(options: ConnectionBoundsOptions) {
+  const { limits, faults, boundReports, onTooSlow } = options
   const { inFlightMaxBytes, pauseMaxMs, packetTimeoutMs, idleMaxMs } = limits
   const byClient = new WeakMap<Client, MqttConnection & { packets: WatchedPackets }>()
   const backpressure = createBackpressure({
@@ -73,7 +76,7 @@ export function startConnectionBounds({ limits, faults, onTooSlow }: ConnectionB
     },
     /** Guards and bounds a new connection. To be called before any of its bytes is read. */
     add(client: Client, socket: Socket): void {
-      guardPackets(client, limits.packetMaxBytes)
+      guardPackets(client, limits, boundReports)
       const packets = deadlines.add(reason => socket.destroy(new Error(reason)))
       const keepAlive = () => refreshKeepalive(client)
       const connection = { socket, inFlightBytes: 0, readHolds: 0, keepAlive, packets }
