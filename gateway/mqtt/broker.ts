@@ -13,6 +13,7 @@ import { connectedClients, filterForwarding, isConnected } from './aedes-interna
 import type { BoundReports } from './bounds/bound-reports.ts'
 import { type ConnectionBounds, startConnectionBounds } from './bounds/connection-bounds.ts'
 import { MessageRefused } from './bounds/connection-faults.ts'
+import { type ConnectingClient, createConnectionPlaces } from './bounds/connection-places.ts'
 import { type BrokerErrorOptions, reportErrors } from './broker-errors.ts'
 import { createDeliveryRules, EMPTY_SESSION } from './delivery-rules.ts'
 import { hasControlCharacter } from './mqtt-text.ts'
@@ -74,7 +75,7 @@ export async function startBroker(options: BrokerOptions) {
   const { limits } = options
   const onTooSlow = (reason: string) => options.onRefused(null, reason)
   const bounds = startConnectionBounds({ ...options, onTooSlow })
-  const sockets = new Set<Socket>()
+  const places = createConnectionPlaces(limits.connectionsMax, options.boundReports)
   const delivery = createDeliveryRules()
   const sessions = createSessions({
     ...options,
@@ -106,11 +107,11 @@ export async function startBroker(options: BrokerOptions) {
   aedes.on('clientReady', sessions.onConnected)
   aedes.on('clientDisconnect', sessions.onDisconnected)
   const server = createMqttServer(limits, socket => {
+    if (!places.makePlace()) return void socket.destroy()
     const client = aedes.handle(socket)
     bounds.add(client, socket)
     delivery.addClient(client as unknown as DeliveringClient)
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    places.add(socket, client as unknown as ConnectingClient)
   })
   try {
     await listen(server, 'gateway.mqtt', limits)
@@ -119,10 +120,6 @@ export async function startBroker(options: BrokerOptions) {
     throw error
   }
   server.on('error', options.onError)
-  server.on('drop', () => {
-    const [key, value] = ['gateway.mqtt.connectionsMax', limits.connectionsMax]
-    options.boundReports.report({ key, value, consequence: 'a connection is refused' })
-  })
   return {
     get connections() {
       return aedes.connectedClients
@@ -150,7 +147,7 @@ export async function startBroker(options: BrokerOptions) {
       for (const client of connectedClients(aedes)) client.will = null
       await new Promise<void>(resolve => aedes.close(() => resolve()))
       // aedes does not know connections that never sent a CONNECT.
-      for (const socket of sockets) socket.destroy()
+      for (const socket of places.sockets) socket.destroy()
       await closed
     },
   }
@@ -225,9 +222,7 @@ function createMqttServer(
     ...{ highWaterMark: 16 * 1024, noDelay: true },
     ...{ keepAlive: true, keepAliveInitialDelay: limits.tcpKeepaliveMs },
   }
-  const server = createServer(options, onConnection)
-  server.maxConnections = limits.connectionsMax
-  return server
+  return createServer(options, onConnection)
 }
 
 /**
