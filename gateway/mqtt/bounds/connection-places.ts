@@ -6,8 +6,8 @@ export type ConnectingClient = { connecting: boolean; connected: boolean }
 
 /**
  * Counts the open connections, at most `connectionsMax`. At the bound, the oldest connection that
- * has sent no CONNECT is closed in favour of the new connection; when all have sent CONNECT, the new
- * connection is refused. So connections that only open cannot shut out devices.
+ * has sent no CONNECT is closed in favour of the new connection; when all have sent CONNECT, the
+ * new connection is refused. So connections that only open cannot shut out devices.
  */
 export function createConnectionPlaces(connectionsMax: number, boundReports: BoundReports) {
   /** In the order of opening. */
