@@ -15,7 +15,11 @@ export function openWorkspace(parts: { [part: string]: object } = {}) {
   const directory = temporary()
   const outboxFile = directory.file('outbox.db')
   const inboxFile = directory.file('inbox.db')
-  const config = { outbox: { file: outboxFile }, inbox: { file: inboxFile }, ...parts }
+  const consumers = {
+    dir: directory.file('consumers'),
+    archive: { dir: directory.file('archive') },
+  }
+  const config = { outbox: { file: outboxFile }, inbox: { file: inboxFile }, consumers, ...parts }
   writeFileSync(directory.file('sluice.yaml'), stringify(config))
   const startWith = (parts: NodeJS.ProcessEnv, ...args: string[]) => {
     const env = { ...process.env, SLUICE_CONFIG: directory.file('sluice.yaml'), ...parts }
