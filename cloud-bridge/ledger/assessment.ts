@@ -5,7 +5,8 @@ import { createExpiryCheck } from './expiry.ts'
 import { type GapFate, sizeOf } from './gap-segments.ts'
 import { findGaps, type ReportedGap } from './gaps.ts'
 import type { GatewayLedger, LogStarts } from './ledger.ts'
-import { deferredSequences } from './notes/deferred.ts'
+import { deferredSequences, deliveredBacklogs } from './notes/deferred.ts'
+import { findLostNotes, type LostRange } from './notes/lost-notes.ts'
 import { EXPLAINING_KINDS } from './notes/notes.ts'
 import { explanationsByEpoch } from './notes/placement.ts'
 import { findProblems, type Problem } from './runs/problems.ts'
@@ -52,8 +53,8 @@ export type GatewayAssessment = {
   expired: number
   /** Every missing, awaited or explained number. */
   holes: ReportedGap[]
-  /** Notes that were lost at the edge, and with them possibly an explanation. */
-  lostNotes: GatewayLedger['lostNotes']
+  /** Notes that are not in Kafka; a dead letter or an explanation can be among them. */
+  lostNotes: LostRange[]
   /** The stores that Kafka has heard of under this gateway's name. */
   stores: StoreAssessment[]
   /** What keeps the gateway from being proven, and warnings. */
@@ -75,10 +76,15 @@ export type AssessmentOptions = {
   awaitedMaxMs?: number | undefined
   /** The log starts of the readings topic; by default Kafka has deleted nothing. */
   logStarts?: LogStarts
-  /** The log starts of the backfill topic; by default Kafka has deleted nothing. */
-  backfillLogStarts?: LogStarts
+  /**
+   * The log starts of the backfill topic. By default the ledger does not read such a topic, and
+   * Kafka has deleted nothing.
+   */
+  backfillLogStarts?: LogStarts | undefined
   /** The log starts of the ledger topic; by default Kafka has deleted nothing. */
   noteLogStarts?: LogStarts
+  /** The log starts of the dead-letter topic; by default Kafka has deleted nothing. */
+  deadLetterLogStarts?: LogStarts
 }
 
 /**
@@ -94,8 +100,9 @@ export function assessGateways(
 }
 
 function assessGateway(known: GatewayLedger, options: AssessmentOptions): GatewayAssessment {
-  const { gateway, events, duplicates, strange, conflicting, conflicts, lostNotes } = known
+  const { gateway, events, duplicates, strange, conflicting, conflicts } = known
   const { gaps, retiredGaps } = gapsOf(known, options)
+  const { lostNotes, retiredNotes } = findLostNotes(known, options)
   const total = (...fates: GapFate[]) =>
     gaps.reduce((sum, gap) => sum + (fates.includes(gap.fate) ? sizeOf(gap) : 0), 0)
   const epochs = [...known.epochs.values()]
@@ -121,7 +128,7 @@ function assessGateway(known: GatewayLedger, options: AssessmentOptions): Gatewa
     lostNotes,
     stores: describeStores(known, tips),
     problems,
-    retired: retiredHolesOf(known, tips, retiredGaps, options),
+    retired: retiredHolesOf(known, tips, retiredGaps, retiredNotes, options),
   }
 }
 
@@ -136,13 +143,15 @@ function gapsOf(known: GatewayLedger, options: AssessmentOptions) {
   const gaps: Omit<ReportedGap, 'gateway'>[] = [...unplaced]
   const retiredGaps: RetiredGap[] = []
   for (const epoch of known.epochs.values()) {
-    const deferred = deferredSequences(known.deferrals.get(epoch.store ?? ''), run =>
-      known.runs.lineage(run).includes(epoch.epoch),
-    )
+    const isOf = (run: number) => known.runs.lineage(run).includes(epoch.epoch)
+    const deferrals = known.deferrals.get(epoch.store ?? '')
+    const deferred = deferredSequences(deferrals, isOf)
+    // Without a backfill topic, backlogs went to the readings topic.
+    const backlogs = options.backfillLogStarts ? deliveredBacklogs(deferrals, isOf) : []
     const inFlightAbove = reaches.get(epoch.epoch)! - inFlightMaxEvents
     const awaitedAbove = Math.max(inFlightAbove, overdueUpTo(epoch, overdueBeforeMs))
     const retiredUpTo = known.retirements.reachOf(epoch)
-    const criteria = { awaitedAbove, overdueBeforeMs, retiredUpTo, deferred, isExpired }
+    const criteria = { awaitedAbove, overdueBeforeMs, retiredUpTo, deferred, backlogs, isExpired }
     const found = findGaps(epoch, byEpoch.get(epoch) ?? [], criteria)
     for (const gap of found.gaps) {
       if (gap.fate === 'retired') retiredGaps.push({ ...gap, run: epoch })

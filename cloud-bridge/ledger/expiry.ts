@@ -2,11 +2,16 @@ import { partitionOf } from '../../config/event/partitioner.ts'
 import type { EpochStart } from './epoch.ts'
 import type { EventPosition } from './epoch-zones.ts'
 import type { GatewayLedger, LogStarts } from './ledger.ts'
-import { backlogAppendTimeMs } from './notes/deferred.ts'
+import { backlogAppendTimeMs, type DeliveredBacklog } from './notes/deferred.ts'
 import { partitionCountsBetween } from './notes/partition-moves.ts'
 
 /** The events that were seen just before and after the missing numbers, as far as known. */
-type Neighbours = { before?: EventPosition | undefined; after?: EventPosition | undefined }
+type Neighbours = {
+  before?: EventPosition | undefined
+  after?: EventPosition | undefined
+  /** The delivered backlog to which all the missing numbers belong. */
+  backlog?: DeliveredBacklog | undefined
+}
 /**
  * The epoch of the missing numbers: its first note, the moment of its highest claim (ms since
  * 1970), the id of its outbox.
@@ -44,7 +49,7 @@ export type ExpiryCheck = ReturnType<typeof createExpiryCheck>
 export function createExpiryCheck(
   { epochs, oldestIn, partitions, partitionCountChanges, deferrals }: GatewayFacts,
   logStarts: LogStarts,
-  backfillLogStarts: LogStarts = new Map(),
+  backfillLogStarts?: LogStarts,
 ) {
   const byStore = new Map<string | null, Map<number, Moment>>()
   /** Only events of the same store arrive in the order in which they were accepted. */
@@ -90,16 +95,7 @@ export function createExpiryCheck(
       : (deletedByPartition(store).get(partition) ?? NEVER)
   }
 
-  /**
-   * Whether Kafka may have deleted a backlog: the oldest record of the backfill topic is newer than
-   * the backlog's end.
-   */
-  const isBacklogDeleted = (backlogEndMs: number, zone: string | null): boolean => {
-    const partition = zone === null ? null : (partitions.get(zone) ?? null)
-    const all = [...backfillLogStarts.values()]
-    const logStart = partition === null ? Math.min(...all) : backfillLogStarts.get(partition)
-    return all.length > 0 && (logStart ?? Number.NEGATIVE_INFINITY) > backlogEndMs
-  }
+  const { isBacklogDeleted, isBackfillDeleted } = createBackfillCheck(partitions, backfillLogStarts)
 
   /**
    * Whether Kafka may have deleted the events of missing numbers. The gateway accepted these events
@@ -107,10 +103,12 @@ export function createExpiryCheck(
    * unknown.
    */
   return (
-    { before, after }: Neighbours,
+    { before, after, backlog }: Neighbours,
     { start, end, store }: EpochFacts,
     zone: string | null,
   ): boolean => {
+    // Only the topic to which an event went can have deleted the event.
+    if (backlog && backfillLogStarts) return isBackfillDeleted(backlog, before, zone)
     const above = before?.sequence ?? (start ? start.first - 1 : Number.NEGATIVE_INFINITY)
     const below = after?.sequence ?? Number.POSITIVE_INFINITY
     const backlogEndMs = backlogAppendTimeMs(deferrals.get(store ?? ''), above, below)
@@ -124,5 +122,34 @@ export function createExpiryCheck(
       earliest.at <= deleted.at &&
       earliest.appendTimeMs <= deleted.appendTimeMs + APPEND_TIME_TOLERANCE_MS
     )
+  }
+}
+
+/** Judges whether the backfill topic may have deleted events. */
+function createBackfillCheck(
+  partitions: GatewayLedger['partitions'],
+  logStarts: LogStarts = new Map(),
+) {
+  /** When Kafka stored the oldest record that is left of the zone's partition. */
+  const startFor = (zone: string | null): number => {
+    const partition = zone === null ? null : (partitions.get(zone) ?? null)
+    if (partition !== null) return logStarts.get(partition) ?? Number.NEGATIVE_INFINITY
+    return logStarts.size === 0 ? Number.NEGATIVE_INFINITY : Math.min(...logStarts.values())
+  }
+  return {
+    /** Whether the topic may have deleted a backlog that ended before a moment. */
+    isBacklogDeleted: (backlogEndMs: number, zone: string | null) => startFor(zone) > backlogEndMs,
+    /**
+     * Whether the topic may have deleted an event of a delivered backlog. Kafka stored the event
+     * after the backlog began, and after the event before it in the backlog.
+     */
+    isBackfillDeleted(
+      { from, startMs }: DeliveredBacklog,
+      before: EventPosition | undefined,
+      zone: string | null,
+    ): boolean {
+      const isInBacklog = before !== undefined && before.sequence >= from
+      return startFor(zone) > (isInBacklog ? Math.max(startMs, before.appendTimeMs) : startMs)
+    },
   }
 }

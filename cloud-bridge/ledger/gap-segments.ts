@@ -1,6 +1,7 @@
 import { lowerBound } from '../../config/collections/lower-bound.ts'
 import { type Gap, IntervalSet } from '../interval-set.ts'
 import type { EventPosition } from './epoch-zones.ts'
+import type { DeliveredBacklog } from './notes/deferred.ts'
 import { EXPLAINING_KINDS, type Explanation } from './notes/notes.ts'
 
 /**
@@ -15,8 +16,14 @@ export type GapFate = Explanation['kind'] | 'missing' | 'awaited' | 'behind' | '
  */
 export type GapCause = { fate: GapFate; reason: string; note: Explanation | null }
 
-/** Numbers that were not seen, all for the same cause; `cause` is null while it is unknown. */
-export type GapSegment = Gap<EventPosition> & { cause: GapCause | null }
+/**
+ * Numbers that were not seen, all for the same cause; `cause` is null while it is unknown.
+ * `backlog`: the events with these sequences were delivered to the backfill topic.
+ */
+export type GapSegment = Gap<EventPosition> & {
+  cause: GapCause | null
+  backlog?: DeliveredBacklog
+}
 
 /** A range of numbers that a note explains. */
 export type ExplainedRange = { from: number; to: number; explanation: Explanation }
@@ -69,6 +76,26 @@ export function unseenSegments(
     if (next <= gap.to) unseen.push({ ...gap, from: next, cause: null })
   }
   return unseen
+}
+
+/** Splits a segment without a cause where a delivered backlog begins or ends. */
+export function splitByBacklog(
+  segment: GapSegment,
+  backlogs: readonly DeliveredBacklog[],
+): GapSegment[] {
+  if (segment.cause) return [segment]
+  const parts: GapSegment[] = []
+  let next = segment.from
+  for (const backlog of backlogs) {
+    const from = Math.max(next, backlog.from)
+    const to = Math.min(segment.to, backlog.to)
+    if (from > to) continue
+    if (from > next) parts.push({ ...segment, from: next, to: from - 1 })
+    parts.push({ ...segment, from, to, backlog })
+    next = to + 1
+  }
+  if (next <= segment.to) parts.push({ ...segment, from: next })
+  return parts
 }
 
 /** The parts of ordered segments between two numbers, both excluded. */

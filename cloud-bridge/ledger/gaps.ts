@@ -9,9 +9,11 @@ import {
   type GapFate,
   type GapSegment,
   segmentsBetween,
+  splitByBacklog,
   unseenSegments,
 } from './gap-segments.ts'
-import { matchZones, sequenceBoundsOf, type ZoneGapSegment } from './zone-matching.ts'
+import type { DeliveredBacklog } from './notes/deferred.ts'
+import { LOST_BACKLOG, matchZones, sequenceBoundsOf, type ZoneGapSegment } from './zone-matching.ts'
 
 /**
  * Numbers that the gateway assigned and that are not in Kafka, as `--json` prints them: zone
@@ -40,6 +42,8 @@ export type GapCriteria = {
   retiredUpTo: number
   /** Sequences whose events go to Kafka after newer events. */
   deferred: IntervalSet
+  /** The backlogs that were delivered to the backfill topic, in order and without overlap. */
+  backlogs: readonly DeliveredBacklog[]
   isExpired: ExpiryCheck
 }
 
@@ -74,9 +78,9 @@ export function findGaps(
     criteria.isExpired(segment, facts, zone)
   // A gap between events that were seen is one, even if no note claims the later event.
   const last = epoch.reach
-  const sequences = unseenSegments(seen, first, last, explainedSegments(explained)).flatMap(
-    segment => judge(segment, isExpired(segment, null), criteria),
-  )
+  const sequences = unseenSegments(seen, first, last, explainedSegments(explained))
+    .flatMap(segment => splitByBacklog(segment, criteria.backlogs))
+    .flatMap(segment => judge(segment, isExpired(segment, null), criteria))
   // The zone determines the partition, and so whether Kafka may have deleted the event.
   const inZone = (segment: GapSegment, { zone }: ZoneGapSegment) =>
     isOpen(segment) && !isDeferred(segment) && isExpired(segment, zone)
@@ -136,6 +140,8 @@ function judge(segment: GapSegment, isExpired: boolean, criteria: GapCriteria): 
   const isOverdue = (segment.after?.appendTimeMs ?? Number.POSITIVE_INFINITY) < overdueBeforeMs
   const otherParts = others.flatMap(({ from, to }) => {
     if (isExpired) return [{ ...rest, from, to, cause: EXPIRED }]
+    // The note that ends a backlog is written after Kafka has stored the last event.
+    if (rest.backlog) return [{ ...rest, from, to, cause: LOST_BACKLOG }]
     const last = Math.min(to, awaitedAbove)
     const late = isOverdue ? OVERDUE : AWAITED
     return [
@@ -193,6 +199,7 @@ function judgeZoneGap(segment: ZoneGapSegment, isExpired: boolean): ZoneGapSegme
   const isMissing = cause?.fate === 'missing'
   const isOvertaken = cause?.fate === 'awaited' && after !== undefined
   if (cause && !isMissing && !isOvertaken) return segment
+  if (cause?.reason === LOST_BACKLOG.reason) return segment
   if (isExpired) return { ...segment, cause: EXPIRED }
   return isMissing ? segment : { ...segment, cause: MISSING }
 }

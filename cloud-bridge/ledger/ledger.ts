@@ -1,9 +1,11 @@
 import type { SensorReading } from '../../config/event/sensor-reading.ts'
 import { type Conflict, createDuplicateCheck } from './duplicates.ts'
-import { createEpochLedger, type EpochLedger } from './epoch.ts'
+import { type AddResult, createEpochLedger, type EpochLedger } from './epoch.ts'
 import { addDeferralNote, type DeferralLedger } from './notes/deferred.ts'
 import { addExplanation } from './notes/explanations.ts'
-import type { Explanation, Heads, LedgerNote, LostNotes } from './notes/notes.ts'
+import type { NamedLostNotes } from './notes/named-lost-notes.ts'
+import { createNoteNumbers, type NoteNumbers } from './notes/note-numbers.ts'
+import type { Explanation, Heads, LedgerNote } from './notes/notes.ts'
 import { addPartitionCountChange, type PartitionCountChange } from './notes/partition-moves.ts'
 import { createRetirements, type Retirements } from './runs/retirement.ts'
 import { createRunTree, type RunTree } from './runs/run-tree.ts'
@@ -35,7 +37,9 @@ export type GatewayLedger = {
   epochs: Map<number, EpochLedger>
   /** By the id of the outbox, because a note names numbers of its outbox and seldom the epoch. */
   explanations: Map<string, Explanation[]>
-  lostNotes: (LostNotes & { store: string; run: number | null })[]
+  lostNotes: NamedLostNotes[]
+  /** The note numbers of the files of all gateways. */
+  noteNumbers: NoteNumbers
   /** The deferred ranges of each outbox, by the id of the outbox. */
   deferrals: Map<string, DeferralLedger>
   /** The changes of the partition count for each outbox, by the id of the outbox. */
@@ -71,11 +75,15 @@ export function createLedger() {
   const logStarts = new Map<number, number>()
   const backfillLogStarts = new Map<number, number>()
   const noteLogStarts = new Map<number, number>()
+  const deadLetterLogStarts = new Map<number, number>()
+  const noteNumbers = createNoteNumbers()
+  let isBackfillRead = false
   const runs = createRunTree()
   const retirements = createRetirements()
 
   const gatewayOf = (gateway: string): GatewayLedger => {
-    const known = gateways.get(gateway) ?? createGatewayLedger(gateway, runs, retirements)
+    const known =
+      gateways.get(gateway) ?? createGatewayLedger(gateway, { runs, retirements, noteNumbers })
     gateways.set(gateway, known)
     return known
   }
@@ -92,10 +100,19 @@ export function createLedger() {
     gateways: gateways as ReadonlyMap<string, GatewayLedger>,
     /** The log starts of the readings topic. */
     logStarts: logStarts as LogStarts,
-    /** The log starts of the backfill topic; Infinity where retention deleted every record. */
-    backfillLogStarts: backfillLogStarts as LogStarts,
+    /**
+     * The log starts of the backfill topic; Infinity where retention deleted every record.
+     * Undefined when no such topic is read.
+     */
+    get backfillLogStarts(): LogStarts | undefined {
+      return isBackfillRead ? backfillLogStarts : undefined
+    },
     /** The log starts of the ledger topic; Infinity where retention deleted every record. */
     noteLogStarts: noteLogStarts as LogStarts,
+    /** The log starts of the dead-letter topic; Infinity where retention deleted every record. */
+    deadLetterLogStarts: deadLetterLogStarts as LogStarts,
+    /** The numbers of all notes that arrived. */
+    noteNumbers,
     /**
      * Sets the append time of a readings partition's oldest record; to be called before the
      * partition's events are added.
@@ -104,29 +121,24 @@ export function createLedger() {
       logStarts.set(partition, appendTimeMs)
       for (const { oldestIn } of gateways.values()) oldestIn.delete(partition)
     },
+    /** Records that the backfill topic is another topic than the readings topic, and is read. */
+    expectBackfill(): void {
+      isBackfillRead = true
+    },
     setBackfillLogStart(partition: number, appendTimeMs: number): void {
+      isBackfillRead = true
       backfillLogStarts.set(partition, appendTimeMs)
     },
     setNoteLogStart(partition: number, appendTimeMs: number): void {
       noteLogStarts.set(partition, appendTimeMs)
     },
+    setDeadLetterLogStart(partition: number, appendTimeMs: number): void {
+      deadLetterLogStarts.set(partition, appendTimeMs)
+    },
     addEvent(event: LedgerEvent): void {
-      const { epoch, sequence, zone, zoneSequence, receivedAt, appendTimeMs, partition } = event
       const known = gatewayOf(event.gateway)
-      const position = { sequence, at: receivedAt, appendTimeMs }
-      const run = epochOf(known, epoch)
-      const result = run.add(position, zone, zoneSequence)
-      if (result !== 'duplicate') retirements.reach(run, sequence, appendTimeMs)
-      duplicates.add(event, result === 'duplicate')
-      if (result === 'duplicate') known.duplicates++
-      else known.events++
-      if (result === 'strange') known.strange++
-      if (partition === undefined) return
-      const oldest = known.oldestIn.get(partition) ?? new Map()
-      if (!oldest.has(epoch)) known.oldestIn.set(partition, oldest.set(epoch, receivedAt))
-      const isSame = (known.partitions.get(zone) ?? partition) === partition
-      if (!isSame || !known.partitions.has(zone))
-        known.partitions.set(zone, isSame ? partition : null)
+      duplicates.add(event, count(known, event) === 'duplicate')
+      if (event.partition !== undefined) recordPlace(known, event, event.partition)
     },
     /** `partition` is the note's partition in the ledger topic. */
     addNote(note: LedgerNote, partition = 0): void {
@@ -141,14 +153,44 @@ export function createLedger() {
       const { store, run, appendTimeMs } = note
       const isAboutOther = note.kind === 'heads' && run !== note.heads.epoch
       if (run !== null && !isAboutOther) epochOf(known, run).hear(store, appendTimeMs)
-      if (note.kind === 'epoch' || note.kind === 'heads') addHeads(known, note)
-      else if (note.kind === 'explanation') addExplanation(known, note)
-      else if (note.kind === 'spread') {
-        const changes = known.partitionCountChanges.get(note.store) ?? []
-        known.partitionCountChanges.set(note.store, changes)
-        addPartitionCountChange(changes, note.spread)
-      } else if (note.kind !== 'other' && note.kind !== 'clock') addDeferralNote(known, note)
+      addMeaning(known, note)
     },
+  }
+}
+
+/** Adds an event to its run, and counts the event. */
+function count(known: GatewayLedger, event: LedgerEvent): AddResult {
+  const { epoch, sequence, zone, zoneSequence, receivedAt: at, appendTimeMs } = event
+  const run = epochOf(known, epoch)
+  const result = run.add({ sequence, at, appendTimeMs }, zone, zoneSequence)
+  if (result === 'duplicate') known.duplicates++
+  else {
+    known.retirements.reach(run, sequence, appendTimeMs)
+    known.events++
+  }
+  if (result === 'strange') known.strange++
+  return result
+}
+
+/** Records in which partition a zone is, and the oldest event of each partition. */
+function recordPlace(known: GatewayLedger, event: LedgerEvent, partition: number): void {
+  const { epoch, zone, receivedAt } = event
+  const oldest = known.oldestIn.get(partition) ?? new Map()
+  if (!oldest.has(epoch)) known.oldestIn.set(partition, oldest.set(epoch, receivedAt))
+  const isSame = (known.partitions.get(zone) ?? partition) === partition
+  if (!isSame || !known.partitions.has(zone)) known.partitions.set(zone, isSame ? partition : null)
+}
+
+/** Adds a note with what the note says. */
+function addMeaning(known: GatewayLedger, note: LedgerNote): void {
+  if (note.kind === 'epoch' || note.kind === 'heads') addHeads(known, note)
+  else if (note.kind === 'explanation') addExplanation(known, note)
+  else if (note.kind === 'spread') {
+    const changes = known.partitionCountChanges.get(note.store) ?? []
+    known.partitionCountChanges.set(note.store, changes)
+    addPartitionCountChange(changes, note.spread)
+  } else if (note.kind !== 'other' && note.kind !== 'clock' && note.kind !== 'retired') {
+    addDeferralNote(known, note)
   }
 }
 
@@ -171,12 +213,10 @@ function addHeads(known: GatewayLedger, note: Extract<LedgerNote, { kind: 'epoch
 
 const createGatewayLedger = (
   gateway: string,
-  runs: RunTree,
-  retirements: Retirements,
+  shared: Pick<GatewayLedger, 'runs' | 'retirements' | 'noteNumbers'>,
 ): GatewayLedger => ({
   gateway,
-  runs,
-  retirements,
+  ...shared,
   notePartitions: new Set(),
   epochs: new Map(),
   explanations: new Map(),

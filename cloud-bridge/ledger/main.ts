@@ -38,10 +38,14 @@ Times are by the gateway's clock. If that clock is wrong, a time only identifies
 was written then, and the report adds when Kafka stored that heartbeat. Silence is measured by
 Kafka's time. No gateway is complete up to a moment in the future.
 
+The dead-letter topic is read for the numbers of the notes in it: kafka.topics.deadletters must be
+the topic that the gateways use.
+
 Exit codes:
   0  every gateway is complete up to its newest heartbeat
   1  events are missing or were dropped for a reason that the report names; or notes are lost (a
-     dead letter or the explanation of a gap can be among them), even if all events are proven
+     dead letter or the explanation of a gap can be among them), even if all events are proven.
+     A note is lost when its number is in neither the ledger topic nor the dead-letter topic
   2  cannot verify: wrong configuration, Kafka unreachable, topic missing
   3  nothing is missing, but that cannot be proven now: unproven or silent`,
   )

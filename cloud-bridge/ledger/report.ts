@@ -79,10 +79,17 @@ function describeGateway(assessment: GatewayAssessment): string[] {
     ...gaps.slice(0, LISTED_MAX).map(gap => `  ${describeGap(gap)}`),
     ...(unlisted > 0 ? [`  and ${count(unlisted)} more gaps; --json lists all`] : []),
     ...assessment.conflicts.map(describeConflict),
-    ...lostNotes.map(
-      ({ origin, from, to, reason }) =>
-        `  notes ${from}..${to} of the ${printable(origin)} are lost (${printable(reason)})`,
-    ),
+    ...lostNotes
+      .slice(0, LISTED_MAX)
+      .map(
+        ({ origin, from, to, reason }) =>
+          `  notes ${from}..${to} of the ${printable(origin)} are lost (${printable(reason)})`,
+      ),
+    ...(lostNotes.length > LISTED_MAX
+      ? [
+          `  and ${count(lostNotes.length - LISTED_MAX)} more ranges of lost notes; --json lists all`,
+        ]
+      : []),
   ]
 }
 
@@ -114,9 +121,10 @@ function describeStore({ store, state, heardTo, runs }: StoreAssessment): string
 
 /** One line about what a retired store left open. */
 export function describeRetired(hole: RetiredHole): string {
-  const { store, reason, from, to, numbers, isCovered } = hole
+  const { store, reason, from, to, numbers, notes, isCovered } = hole
   const since = from === null ? 'the beginning' : timeText(from)
-  const known = `${count(numbers)} known numbers, and whatever nobody knows`
+  const lost = notes > 0 ? `, ${count(notes)} lost notes` : ''
+  const known = `${count(numbers)} known numbers${lost}, and whatever nobody knows`
   const end = isCovered ? '' : '; Kafka has deleted the readings of that time'
   const name = `store ${printable(store)} at ${timeText(to)}: ${printable(reason)}`
   return `retired: ${name}; open since ${since}: ${known}${end}`

@@ -109,6 +109,7 @@ export function createLedgerReading(
         logStarts: ledger.logStarts,
         backfillLogStarts: ledger.backfillLogStarts,
         noteLogStarts: ledger.noteLogStarts,
+        deadLetterLogStarts: ledger.deadLetterLogStarts,
         awaitedMaxMs,
       })
       return createReport(assessments, topicReader.foreign, nowMs)

@@ -1,11 +1,16 @@
 import { IntervalSet } from '../interval-set.ts'
-import { type GapSegment, segmentsBetween, sizeOf } from './gap-segments.ts'
+import { type GapCause, type GapSegment, segmentsBetween, sizeOf } from './gap-segments.ts'
 
 /**
  * Numbers that a zone lacks; `isUnmatched` when no unseen sequence is left that could belong to
  * them.
  */
 export type ZoneGapSegment = GapSegment & { zone: string; isUnmatched?: boolean }
+
+/** The cause of events of a delivered backlog that the backfill topic cannot have deleted. */
+export const LOST_BACKLOG: GapCause = {
+  ...{ fate: 'missing', reason: 'it went to the backfill topic, which has lost it', note: null },
+}
 
 /**
  * Limits the passes that search for certain matches; gaps that are left after them get one cause.
@@ -124,6 +129,8 @@ function splitByCause(gap: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGa
 function withOneCause(gap: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGapSegment {
   const [first] = parts
   if (!first?.cause) return { ...gap, isUnmatched: true }
+  // What the readings topic deleted does not excuse the rest.
+  if (parts.some(({ cause }) => cause === LOST_BACKLOG)) return { ...gap, cause: LOST_BACKLOG }
   const isSame = parts.every(({ cause }) => cause?.fate === first.cause?.fate)
   const isExplained = parts.every(
     ({ cause }) => cause?.note || cause?.fate === 'expired' || cause?.fate === 'retired',

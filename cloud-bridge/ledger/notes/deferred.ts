@@ -5,7 +5,15 @@ import type { DeferredRange, LedgerNote } from './notes.ts'
  * A range that arrived, or that nothing will deliver any more, and when Kafka stored the note that
  * says so.
  */
-type FinishedRange = DeferredRange & { appendTimeMs: number }
+type FinishedRange = DeferredRange & { appendTimeMs: number } & Delivery
+/**
+ * `isDelivered`: a `caught up` note says that all events of the range arrived. Kafka stored the
+ * `behind` note at `startMs` (ms since 1970; -Infinity: unknown). `run` wrote the note.
+ */
+type Delivery = { isDelivered: boolean; startMs: number; run: number | null }
+
+/** A backlog of which every event was delivered to the backfill topic, after `startMs`. */
+export type DeliveredBacklog = { from: number; to: number; startMs: number }
 
 /** The deferred ranges of one outbox, as notes of the bridge's inbox report them. */
 export type DeferralLedger = {
@@ -14,6 +22,8 @@ export type DeferralLedger = {
 }
 
 type DeferralNote = Extract<LedgerNote, { kind: 'behind' | 'caught up' | 'contact' }>
+
+const UNKNOWN_MS = Number.NEGATIVE_INFINITY
 
 /** The range is part of the key because a restored inbox reuses note numbers. */
 const keyOf = (inbox: string, { note, from, to }: DeferredRange) => `${inbox} ${note} ${from} ${to}`
@@ -31,21 +41,26 @@ export function addDeferralNote(
   const { store, inbox, run, appendTimeMs } = note
   const known: DeferralLedger = deferrals.get(store) ?? { open: new Map(), finished: new Map() }
   deferrals.set(store, known)
-  const finish = (key: string, range: DeferredRange) => {
+  const finish = (key: string, range: DeferredRange, isDelivered: boolean) => {
+    const before = known.finished.get(key)
+    const startMs = known.open.get(key)?.appendTimeMs ?? before?.startMs ?? UNKNOWN_MS
     known.open.delete(key)
-    known.finished.set(key, { ...range, appendTimeMs })
+    const isKnown = isDelivered || before?.isDelivered === true
+    known.finished.set(key, { ...range, appendTimeMs, isDelivered: isKnown, startMs, run })
   }
   if (note.kind === 'contact') {
     const listed = new Set(note.deferred.map(range => keyOf(inbox, range)))
     for (const [key, range] of known.open) {
-      if (!listed.has(key) && range.appendTimeMs <= appendTimeMs) finish(key, range)
+      if (!listed.has(key) && range.appendTimeMs <= appendTimeMs) finish(key, range, false)
     }
     return
   }
   const key = keyOf(inbox, note.deferred)
-  if (note.kind === 'caught up') finish(key, note.deferred)
-  else if (!known.finished.has(key)) {
-    known.open.set(key, { ...note.deferred, inbox, run, appendTimeMs })
+  if (note.kind === 'caught up') finish(key, note.deferred, true)
+  else {
+    const finished = known.finished.get(key)
+    if (!finished) known.open.set(key, { ...note.deferred, inbox, run, appendTimeMs })
+    else if (finished.startMs === UNKNOWN_MS) finished.startMs = appendTimeMs
   }
 }
 
@@ -63,6 +78,26 @@ export function deferredSequences(
     sequences.addRange(from, to ?? Number.MAX_SAFE_INTEGER)
   }
   return sequences
+}
+
+/**
+ * The delivered backlogs of an outbox, in order and without overlap; `isOf` says whether the notes
+ * of a run are valid for the sequences.
+ */
+export function deliveredBacklogs(
+  known: DeferralLedger | undefined,
+  isOf: (run: number) => boolean,
+): DeliveredBacklog[] {
+  const covered = new IntervalSet()
+  const backlogs: DeliveredBacklog[] = []
+  for (const { from, to, run, isBacklog, isDelivered, startMs } of known?.finished.values() ?? []) {
+    if (!isBacklog || !isDelivered || to === null || (run !== null && !isOf(run))) continue
+    for (const gap of covered.gaps(from, to)) {
+      backlogs.push({ from: gap.from, to: gap.to, startMs })
+    }
+    covered.addRange(from, to)
+  }
+  return backlogs.sort((a, b) => a.from - b.from)
 }
 
 /**

@@ -1,11 +1,12 @@
-import type { Explanation, LedgerNote, LostNotes } from './notes.ts'
+import type { NamedLostNotes } from './named-lost-notes.ts'
+import type { Explanation, LedgerNote } from './notes.ts'
 
 type ExplanationNote = Extract<LedgerNote, { kind: 'explanation' }>
 
 /** What notes explain of one gateway; the explanations by outbox, in the order of `from`. */
 type Account = {
   explanations: Map<string, Explanation[]>
-  lostNotes: (LostNotes & { store: string; run: number | null })[]
+  lostNotes: NamedLostNotes[]
 }
 
 /**
@@ -14,7 +15,7 @@ type Account = {
  * list grows with gaps and not with notes.
  */
 export function addExplanation(known: Account, note: ExplanationNote): void {
-  const { store, run, lostNotes, explanation } = note
+  const { store, run, appendTimeMs, lostNotes, explanation } = note
   for (const lost of lostNotes) {
     const isKnown = known.lostNotes.some(
       other =>
@@ -23,7 +24,7 @@ export function addExplanation(known: Account, note: ExplanationNote): void {
         other.origin === lost.origin &&
         other.from === lost.from,
     )
-    if (!isKnown) known.lostNotes.push({ store, run, ...lost })
+    if (!isKnown) known.lostNotes.push({ store, run, appendTimeMs, ...lost })
   }
   if (!explanation) return
   const explanations = known.explanations.get(store) ?? []

@@ -1,5 +1,6 @@
 import type { NoteKind, UncheckedContent } from '../../../gateway/store/notes/note-kinds.ts'
 import { decodeRuns } from '../../../gateway/store/sequence/spans.ts'
+import type { LostNotes } from './named-lost-notes.ts'
 import type { PartitionCountChange } from './partition-moves.ts'
 
 /** Why events are gone: the decision or finding of a note, and the zone sequences concerned. */
@@ -27,18 +28,22 @@ export type ZoneRange = { zone: string; first: number; count: number }
 export type Heads = { epoch: number; lastSequence: number; zones: [zone: string, last: number][] }
 
 /**
- * The facts about a note: `store` is the id of the outbox concerned, in hex, `run` the epoch of the
- * run that wrote the note (null in notes of earlier versions), and `sequence` the number of the
- * note. `at` is the time by the writer's clock, `appendTimeMs` the append time; both are ms since
- * 1970.
+ * The facts about a note: `file` is the id of the file that contains the note, `origin` the kind of
+ * that file, `store` the id of the outbox concerned (ids in hex), `run` the epoch of the run that
+ * wrote the note (null in notes of earlier versions), and `sequence` the note's number.
+ * `isReadable`: the file stored the note undamaged. `at` is the time by the writer's clock,
+ * `appendTimeMs` the append time; both are ms since 1970.
  */
 type NoteHeader = {
   gateway: string
+  file: string
+  origin: string
   store: string
   run: number | null
   sequence: number
   at: number
   appendTimeMs: number
+  isReadable: boolean
 }
 
 /**
@@ -66,9 +71,6 @@ type NoteMeaning =
 
 /** Sequences of an epoch whose `receivedAt` was wrong; `offsetMs` is to be added. */
 export type ClockCorrection = { epoch: number; from: number; to: number; offsetMs: number }
-
-/** Numbers of notes that never arrive; their content is unknown. */
-export type LostNotes = { origin: string; from: number; to: number; reason: string }
 
 /**
  * The kinds that explain gaps. Of several kinds that explain a number, the report names the first.
@@ -98,8 +100,10 @@ export function decodeNote(value: Buffer, appendTimeMs: number): LedgerNote | nu
   // The `store` of a bridge's note is the id of the inbox; the note's content names the outbox.
   const outbox = typeof content.store === 'string' ? content.store : store
   const run = isInteger(note.run) ? note.run : null
-  const header = { gateway, store: outbox, run, sequence, at, appendTimeMs }
-  if (isUnreadableContent(content)) {
+  const isReadable = !isUnreadableContent(content)
+  const facts = { gateway, file: store, origin, store: outbox, run }
+  const header = { ...facts, sequence, at, appendTimeMs, isReadable }
+  if (!isReadable) {
     const lost = { origin, from: sequence, to: sequence, reason: String(content.reason) }
     return { ...header, kind: 'explanation', explanation: null, lostNotes: [lost] }
   }
@@ -132,7 +136,7 @@ const READERS: { [Kind in NoteKind]: Reader<Kind> } = {
     return heads && { kind: 'heads', heads }
   },
   hole: (content, note) =>
-    readGap('hole', content, note, lostNotesIn([content.notes], note.origin, content.reason)),
+    readGap('hole', content, note, skippedNotesIn(content.notes, note.origin, content.reason)),
   tombstone: (content, note) => readGap('tombstone', content, note),
   clock: readClockCorrection,
   deadletter: ignore,
@@ -279,6 +283,9 @@ function lostNotesIn(spans: unknown, origin: string, reason: unknown): LostNotes
     return isInteger(from) && isInteger(to) ? [{ origin, from, to, reason: String(reason) }] : []
   })
 }
+
+const skippedNotesIn = (span: unknown, origin: string, reason: unknown): LostNotes[] =>
+  lostNotesIn([span], origin, reason).map(lost => ({ ...lost, isSkipped: true }))
 
 function parse(value: Buffer): unknown {
   try {

@@ -3,6 +3,7 @@ import type { EpochLedger } from '../epoch.ts'
 import { sizeOf } from '../gap-segments.ts'
 import type { ReportedGap } from '../gaps.ts'
 import type { GatewayLedger, LogStarts } from '../ledger.ts'
+import type { RetiredNotes } from '../notes/lost-notes.ts'
 import { isRetired } from './retirement.ts'
 import type { Tip } from './tips.ts'
 
@@ -11,10 +12,10 @@ export type RetiredGap = Omit<ReportedGap, 'gateway'> & { run: EpochLedger }
 
 /**
  * What a retired store left open, as `--json` prints it: `numbers` that are known to be missing,
- * and everything that the store accepted after the last number of the `runs`, which nobody knows.
- * The store is proven up to `from` (null: nothing is proven) and was retired at `to`; both are ms
- * since 1970. `isCovered`: Kafka keeps readings of that time, so the hole makes the verdict
- * incomplete.
+ * `notes` that are lost, and everything that the store accepted after the last number of the
+ * `runs`, which nobody knows. The store is proven up to `from` (null: nothing is proven) and was
+ * retired at `to`; both are ms since 1970. `isCovered`: Kafka keeps readings of that time, so the
+ * hole makes the verdict incomplete.
  */
 export type RetiredHole = {
   store: string
@@ -22,6 +23,7 @@ export type RetiredHole = {
   from: number | null
   to: number
   numbers: number
+  notes: number
   runs: { run: number; lastSequence: number }[]
   isCovered: boolean
 }
@@ -31,15 +33,17 @@ export function retiredHolesOf(
   known: GatewayLedger,
   tips: readonly Tip[],
   gaps: readonly RetiredGap[],
+  notes: RetiredNotes,
   { logStarts = new Map() }: { logStarts?: LogStarts },
 ): RetiredHole[] {
   const open = tips.filter(({ run, state }) => state === 'retired' && isRetired(run, known))
-  const stores = new Set([...open.map(({ run }) => run.store), ...gaps.map(({ run }) => run.store)])
+  const openStores = [...open, ...gaps].map(({ run }) => run.store)
+  const stores = new Set([...openStores, ...notes.keys()])
   const starts = [...logStarts.values()]
   return [...stores].flatMap(store => {
     const ofStore = ({ run }: { run: EpochLedger }) => run.store === store
     const [ownTips, ownGaps] = [open.filter(ofStore), gaps.filter(ofStore)]
-    const retirement = known.retirements.of((ownTips[0] ?? ownGaps[0]!).run)
+    const retirement = known.retirements.of({ store })
     if (!retirement) return []
     const proven = ownTips.map(tip => tip.proven).reduce<Claim | null | undefined>(older, undefined)
     const isExpired = starts.length > 0 && starts.every(ms => ms > retirement.appendTimeMs)
@@ -49,6 +53,7 @@ export function retiredHolesOf(
       from: proven?.at ?? null,
       to: retirement.at,
       numbers: ownGaps.reduce((sum, gap) => sum + sizeOf(gap), 0),
+      notes: notes.get(retirement.store) ?? 0,
       runs: ownTips.map(({ run }) => ({ run: run.epoch, lastSequence: run.reach })),
       isCovered: !isExpired,
     }

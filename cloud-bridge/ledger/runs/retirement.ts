@@ -11,7 +11,8 @@ type RetiredNote = Extract<LedgerNote, { kind: 'retired' }>
 export function createRetirements() {
   const byStore = new Map<string, Retirement>()
   const reaches = new Map<EpochLedger, number>()
-  const of = ({ store }: EpochLedger) => (store === null ? undefined : byStore.get(store))
+  const of = ({ store }: Pick<EpochLedger, 'store'>) =>
+    store === null ? undefined : byStore.get(store)
   const raise = (run: EpochLedger, sequence: number) =>
     void reaches.set(run, Math.max(reaches.get(run) ?? 0, sequence))
 

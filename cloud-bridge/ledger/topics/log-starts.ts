@@ -7,13 +7,14 @@ import type { createLedger } from '../ledger.ts'
  */
 export function createStartRecorder(
   ledger: ReturnType<typeof createLedger>,
-  topics: { ledger: string; readings: string },
+  topics: { ledger: string; readings: string; deadletters?: string },
 ) {
   /** The partitions whose next record is the oldest, and whether older records were deleted. */
   const atStart = new Map<string, boolean>()
   const set = (topic: string, partition: number, appendTimeMs: number) => {
     if (topic === topics.ledger) ledger.setNoteLogStart(partition, appendTimeMs)
     else if (topic === topics.readings) ledger.setLogStart(partition, appendTimeMs)
+    else if (topic === topics.deadletters) ledger.setDeadLetterLogStart(partition, appendTimeMs)
     else ledger.setBackfillLogStart(partition, appendTimeMs)
   }
   return {
@@ -29,8 +30,10 @@ export function createStartRecorder(
       if (isTruncated === undefined) return
       atStart.delete(key)
       if (isTruncated) set(topic, partition, appendTimeMs)
-      // Only of the readings it matters that a partition has records and lost none.
-      else if (topic === topics.readings) set(topic, partition, Number.NEGATIVE_INFINITY)
+      // Only of the events it matters that a partition has records and lost none.
+      else if (topic !== topics.ledger && topic !== topics.deadletters) {
+        set(topic, partition, Number.NEGATIVE_INFINITY)
+      }
     },
   }
 }

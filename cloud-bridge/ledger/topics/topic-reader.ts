@@ -9,9 +9,9 @@ export type TopicReaderOptions = {
   ledger: ReturnType<typeof createLedger>
   /**
    * The backfill topic is optional: backlogs can go to the readings topic, and often there was
-   * none.
+   * none. Without the dead-letter topic, missing note numbers are not judged.
    */
-  topics: { ledger: string; readings: string; backfill?: string }
+  topics: { ledger: string; readings: string; backfill?: string; deadletters?: string }
   /** Decodes values; without a schema registry by default. */
   reader?: EventReader
   /** Called for every record that is read. */
@@ -32,6 +32,7 @@ export function createTopicReader({
   const positions = new Map<string, Map<number, number>>()
   const starts = createStartRecorder(ledger, topics)
   let foreign = 0
+  if (topics.backfill !== undefined && topics.backfill !== topics.readings) ledger.expectBackfill()
 
   const addEvent = ({ value, appendTimeMs }: ReadRecord, partition?: number) => {
     const event = reader.read(value)
@@ -39,12 +40,14 @@ export function createTopicReader({
     else foreign++
   }
   const add = (topic: string, record: ReadRecord) => {
-    onRecord()
     starts.record(topic, record)
-    if (topic === topics.ledger) {
+    if (topic === topics.ledger || topic === topics.deadletters) {
+      const isDeadLetter = topic !== topics.ledger
       const note = decodeNote(record.value, record.appendTimeMs)
-      if (note) ledger.addNote(note, record.partition)
-      else foreign++
+      if (note) ledger.noteNumbers.add(note, { isDeadLetter })
+      if (note && !isDeadLetter) ledger.addNote(note, record.partition)
+      // The dead-letter topic also has records of the consumers.
+      if (!note && !isDeadLetter) foreign++
     }
     // An event of the backfill topic is added without its partition: a replay can be of any time,
     // so its events say nothing about the oldest event in a partition of the readings.
@@ -68,21 +71,6 @@ export function createTopicReader({
     )
   }
 
-  /** Compares duplicates with originals that are no longer in memory, by another read. */
-  const compareDuplicates = async (names: string[], offsets: Map<string, TopicOffsets>) => {
-    while (ledger.duplicates.isPending) {
-      const compare = ledger.duplicates.openSecondRead()
-      for (const topic of names) {
-        const { begin = new Map(), end = new Map() } = offsets.get(topic) ?? {}
-        await stream.readBetween(topic, new Map(begin), end, ({ value }) => {
-          onRecord()
-          const event = reader.read(value)
-          if (event) compare(event)
-        })
-      }
-    }
-  }
-
   return {
     /** How many values are neither events nor notes of Sluice. */
     get foreign() {
@@ -93,10 +81,13 @@ export function createTopicReader({
      * 1970). Throws MissingTopics, or the client's error while Kafka cannot be reached.
      */
     async readToEnd(): Promise<number> {
-      // The notes' end is read first: Kafka stored the events that these notes name earlier.
-      const { ledger: notes, readings, backfill = readings } = topics
+      // The notes' end is read first: Kafka stored the events and the dead letters before these
+      // notes earlier.
+      const { ledger: notes, readings, backfill = readings, deadletters = notes } = topics
       const nowMs = Date.now()
-      const offsets = await stream.topicOffsets([...new Set([notes, backfill, readings])])
+      const names = new Set([notes, deadletters, backfill, readings])
+      const offsets = await stream.topicOffsets([...names])
+      if (topics.deadletters) ledger.noteNumbers.recordDeadLetterTopic(offsets.has(deadletters))
       const missing = [notes, readings].filter(topic => !offsets.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
       // After the ends, because a schema is registered before the first record uses the schema.
@@ -111,13 +102,45 @@ export function createTopicReader({
           starts.begin(topic, partition, { offset, isEmpty: end.get(partition) === offset })
         }
         await stream.readBetween(topic, new Map(position), end, record => {
+          onRecord()
           add(topic, record)
           position.set(record.partition, record.offset + 1)
         })
       }
       await readNewDeferrals(notes)
-      await compareDuplicates([...new Set([backfill, readings])], offsets)
+      await compareDuplicates([...new Set([backfill, readings])], offsets, {
+        stream,
+        ledger,
+        reader,
+        onRecord,
+      })
       return nowMs
     },
+  }
+}
+
+/** Compares duplicates with originals that are no longer in memory, by another read. */
+async function compareDuplicates(
+  names: string[],
+  offsets: Map<string, TopicOffsets>,
+  {
+    stream,
+    ledger,
+    reader,
+    onRecord,
+  }: Required<Omit<TopicReaderOptions, 'onRecord' | 'topics'>> & {
+    onRecord(): void
+  },
+): Promise<void> {
+  while (ledger.duplicates.isPending) {
+    const compare = ledger.duplicates.openSecondRead()
+    for (const topic of names) {
+      const { begin = new Map(), end = new Map() } = offsets.get(topic) ?? {}
+      await stream.readBetween(topic, new Map(begin), end, ({ value }) => {
+        onRecord()
+        const event = reader.read(value)
+        if (event) compare(event)
+      })
+    }
   }
 }

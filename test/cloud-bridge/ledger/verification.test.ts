@@ -29,6 +29,7 @@ const envOf = (topics: Topics) => ({
   SLUICE_KAFKA_BROKERS: inject('brokers').join(','),
   SLUICE_KAFKA_TOPICS_READINGS: topics.readings,
   SLUICE_KAFKA_TOPICS_LEDGER: topics.ledger,
+  SLUICE_KAFKA_TOPICS_DEADLETTERS: topics.deadletters,
 })
 const command = [launcher, 'ledger', 'verify', '--silent-after', '600']
 
@@ -143,7 +144,7 @@ describeWithKafka('sluice ledger verify', () => {
     const { gateway, epoch, zone } = goldenEvent
     const event = encodeEvent({ ...goldenEvent, sequence: 1, zoneSequence: 1 })
     await sink.send({ topic: topics.readings, records: [record(event), record(event)] })
-    const facts = { gateway, store: 'aa', origin: 'outbox', sequence: 2, at: Date.now() }
+    const facts = { gateway, store: 'aa', origin: 'outbox', sequence: 1, at: Date.now() }
     const content = { epoch, lastSequence: 1, zones: [[zone, 1]] }
     const note = Buffer.from(JSON.stringify({ ...facts, kind: 'heads', content }))
     await sink.send({ topic: topics.ledger, records: [record(note)] })

@@ -14,10 +14,13 @@ export const SILENT_AFTER_MS = 30_000
 /** The ledger's verdict on the simulated topics, with the ledger's own code. */
 export function verdictOn({ topics, nowMs }: World): LedgerReport {
   const ledger = createLedger()
+  ledger.noteNumbers.recordDeadLetterTopic(true)
+  ledger.expectBackfill()
   if (topics.notes.begin > 0) ledger.setNoteLogStart(0, startOf(topics.notes))
   for (const { value, appendTimeMs } of topics.notes.records) {
     const note = decodeNote(Buffer.from(JSON.stringify(value)), appendTimeMs)
     if (!note) throw new Error(`the ledger cannot decode ${JSON.stringify(value)}`)
+    ledger.noteNumbers.add(note, { isDeadLetter: false })
     ledger.addNote(note)
   }
   for (const [partition, log] of topics.backfill.entries()) {

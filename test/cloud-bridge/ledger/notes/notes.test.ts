@@ -26,8 +26,8 @@ describe('a value of the ledger topic', () => {
     const inbox = { what: 'inbox', reason: 'malformed', file: 'inbox.db.damaged' }
     expect(read({ ...facts, kind: 'quarantine', content: inbox })).toMatchObject({ kind: 'other' })
     expect(read({ ...facts, kind: 'clock offset', content: { offsetMs: 3 } })).toEqual({
-      ...{ gateway: 'gw', store: 'aa', run: null, sequence: 1 },
-      ...{ at: 5, appendTimeMs: 9, kind: 'other' },
+      ...{ gateway: 'gw', file: 'aa', origin: 'outbox', store: 'aa', run: null, sequence: 1 },
+      ...{ at: 5, appendTimeMs: 9, isReadable: true, kind: 'other' },
     })
   })
 
