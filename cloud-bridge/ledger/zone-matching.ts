@@ -37,14 +37,17 @@ export function matchZones(
     )
   const assign = (gap: ZoneGapSegment, parts = freeFor(gap)) => {
     let remaining = sizeOf(gap)
+    const taken: GapSegment[] = []
     // A note names the sequences and the zone sequences of the same events.
     const isOwn = ({ cause }: GapSegment) => cause?.note != null && cause.note === gap.cause?.note
-    for (const { from, to } of [...parts.filter(isOwn), ...parts.filter(part => !isOwn(part))]) {
-      if (remaining === 0) return
-      const last = Math.min(to, from + remaining - 1)
-      assigned.addRange(from, last)
-      remaining -= last - from + 1
+    for (const part of [...parts.filter(isOwn), ...parts.filter(part => !isOwn(part))]) {
+      if (remaining === 0) break
+      const last = Math.min(part.to, part.from + remaining - 1)
+      assigned.addRange(part.from, last)
+      taken.push({ ...part, to: last })
+      remaining -= last - part.from + 1
     }
+    return taken.sort((a, b) => a.from - b.from)
   }
   const matched = zoneGaps.filter(({ cause }) => cause)
   // Gaps are matched in ascending order of the highest sequence that they can have.
@@ -80,8 +83,14 @@ export function matchZones(
   const expiredGaps = new Set(byLastExpired.filter(matchExpired))
   open = open.filter(gap => !expiredGaps.has(gap))
   if (expiredGaps.size > 0) matchCertain()
-  for (const gap of open) matched.push(withOneCause(gap, freeFor(gap)))
-  for (const gap of open.toSorted(byUpperBound)) assign(gap)
+  const judged = open.map(gap => withOneCause(gap, freeFor(gap)))
+  for (const gap of judged.toSorted(byUpperBound)) {
+    const free = freeFor(gap)
+    const unsettled = free.filter(part => !isSettled(part))
+    const isDeferred = gap.cause?.fate === 'behind'
+    const taken = assign(gap, isDeferred ? [...unsettled, ...free.filter(isSettled)] : free)
+    matched.push(...(isDeferred ? splitDeferred(gap, taken) : [gap]))
+  }
   const withoutZone = sequences.flatMap(segment =>
     assigned.gaps(segment.from, segment.to).map(({ from, to }) => ({ ...segment, from, to })),
   )
@@ -101,6 +110,8 @@ export function sequenceBoundsOf({
   ]
 }
 
+/** Whether a note or an operator says that the numbers never arrive. */
+const isSettled = ({ cause }: GapSegment) => cause?.note != null || cause?.fate === 'retired'
 const isExpired = ({ cause }: GapSegment) => cause?.fate === 'expired'
 const byUpperBound = (a: GapSegment, b: GapSegment) =>
   sequenceBoundsOf(a)[1] - sequenceBoundsOf(b)[1]
@@ -120,6 +131,16 @@ function splitByCause(gap: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGa
     next = to + 1
   }
   return split
+}
+
+/**
+ * Splits a deferred gap so that the report names each settled sequence that the gap has taken;
+ * which of the gap's numbers are settled is uncertain.
+ */
+function splitDeferred(gap: ZoneGapSegment, taken: readonly GapSegment[]): ZoneGapSegment[] {
+  const parts = taken.map(part => (isSettled(part) ? part : { ...part, cause: gap.cause }))
+  const rest = { ...gap, from: gap.from + totalSizeOf(parts) }
+  return [...splitByCause(gap, parts), rest].filter(({ from, to }) => from <= to)
 }
 
 /**

@@ -85,18 +85,25 @@ function unheard({ run, state, wentBackTo }: Tip, tips: readonly Tip[]): Problem
   return [{ kind: 'not heard', text, isWarning: false }]
 }
 
-/**
- * The first note of a run is gone although events of the run can still be in Kafka. The run's
- * events before the oldest one seen are accounted for only if Kafka has deleted them, or if the
- * ledger topic goes back as far as the readings: then later notes name their zones.
- */
 function notesGone(run: EpochLedger, known: GatewayLedger, options: Options): Problem[] {
-  const { start, epoch } = run
+  if (isRetired(run, known) || !lacksStart(run, known, options)) return []
+  const cure = 'keep the ledger topic at least as long as the readings'
+  const text = `the ledger topic no longer has the notes of run ${run.epoch}; ${cure}`
+  return [{ kind: 'notes gone', text, isWarning: false }]
+}
+
+/**
+ * Whether the first note of a run is gone although events of the run can still be in Kafka. The
+ * run's events before the oldest one seen are accounted for only if Kafka has deleted them, or if
+ * the ledger topic goes back as far as the readings: then later notes name their zones.
+ */
+export function lacksStart(run: EpochLedger, known: GatewayLedger, options: Options): boolean {
   const oldest = oldestIn(run)
-  if (start || !oldest || oldest.sequence === 1 || isRetired(run, known)) return []
-  // The first note of a run can arrive after the first event, but not after a later note.
+  if (run.start || !oldest || oldest.sequence === 1) return false
+  // The first note of a run can arrive after the first event, but not after a later note, which
+  // the next run can have written.
   const isYoung = options.nowMs - oldest.appendTimeMs <= options.silentAfterMs
-  if (isYoung && run.times.newestNoteMs === null) return []
+  if (isYoung && run.times.newestNoteMs === null && run.ends.size === 0) return false
   const readingsFromMs = Math.min(...(options.logStarts?.values() ?? []), oldest.appendTimeMs)
   const notesFromMs = noteLogStartOf(known, options.noteLogStarts)
   const isPrefixDeleted =
@@ -104,11 +111,8 @@ function notesGone(run: EpochLedger, known: GatewayLedger, options: Options): Pr
     options.logStarts.size > 0 &&
     readingsFromMs >= oldest.appendTimeMs - APPEND_TIME_TOLERANCE_MS
   const isTruncated = notesFromMs !== Number.NEGATIVE_INFINITY
-  if (isPrefixDeleted) return []
-  if (isTruncated && notesFromMs <= readingsFromMs + APPEND_TIME_TOLERANCE_MS) return []
-  const cure = 'keep the ledger topic at least as long as the readings'
-  const text = `the ledger topic no longer has the notes of run ${epoch}; ${cure}`
-  return [{ kind: 'notes gone', text, isWarning: false }]
+  const isAsLong = isTruncated && notesFromMs <= readingsFromMs + APPEND_TIME_TOLERANCE_MS
+  return !isPrefixDeleted && !isAsLong
 }
 
 /** From when on the ledger topic has the notes of a gateway; -Infinity: from the beginning. */

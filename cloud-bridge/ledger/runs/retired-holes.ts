@@ -2,8 +2,9 @@ import type { Claim } from '../claims.ts'
 import type { EpochLedger } from '../epoch.ts'
 import { sizeOf } from '../gap-segments.ts'
 import type { ReportedGap } from '../gaps.ts'
-import type { GatewayLedger, LogStarts } from '../ledger.ts'
+import type { GatewayLedger } from '../ledger.ts'
 import type { RetiredNotes } from '../notes/lost-notes.ts'
+import { lacksStart } from './problems.ts'
 import { isRetired } from './retirement.ts'
 import type { Tip } from './tips.ts'
 
@@ -12,9 +13,9 @@ export type RetiredGap = Omit<ReportedGap, 'gateway'> & { run: EpochLedger }
 
 /**
  * What a retired store left open, as `--json` prints it: `numbers` that are known to be missing,
- * `notes` that are lost, and everything that the store accepted after the last number of the
- * `runs`, which nobody knows. The store is proven up to `from` (null: nothing is proven) and was
- * retired at `to`; both are ms since 1970. `isCovered`: Kafka keeps readings of that time, so the
+ * `notes` that are lost, and an unknown number of readings after the last number of the `runs`. The
+ * store is proven up to `from` (null: nothing is proven) and was retired at `to`; both are ms since
+ * 1970. `isCovered`: Kafka keeps readings of that time, so the
  * hole makes the verdict incomplete.
  */
 export type RetiredHole = {
@@ -34,12 +35,18 @@ export function retiredHolesOf(
   tips: readonly Tip[],
   gaps: readonly RetiredGap[],
   notes: RetiredNotes,
-  { logStarts = new Map() }: { logStarts?: LogStarts },
+  options: Parameters<typeof lacksStart>[2],
 ): RetiredHole[] {
   const open = tips.filter(({ run, state }) => state === 'retired' && isRetired(run, known))
-  const openStores = [...open, ...gaps].map(({ run }) => run.store)
+  // The numbers of a run without a start, and of the runs before, are unknown.
+  const withoutStart = [...known.epochs.values()].filter(
+    run => isRetired(run, known) && lacksStart(run, known, options),
+  )
+  const openStores = [...[...open, ...gaps].map(({ run }) => run), ...withoutStart].map(
+    ({ store }) => store,
+  )
   const stores = new Set([...openStores, ...notes.keys()])
-  const starts = [...logStarts.values()]
+  const starts = [...(options.logStarts?.values() ?? [])]
   return [...stores].flatMap(store => {
     const ofStore = ({ run }: { run: EpochLedger }) => run.store === store
     const [ownTips, ownGaps] = [open.filter(ofStore), gaps.filter(ofStore)]

@@ -5,8 +5,8 @@ import {
 import { createLedger } from '../../../../cloud-bridge/ledger/ledger.ts'
 import { decodeNote } from '../../../../cloud-bridge/ledger/notes/notes.ts'
 import { createReport, type LedgerReport } from '../../../../cloud-bridge/ledger/report.ts'
-import type { Card } from './simulated-card.ts'
-import type { Reading, SimulatedNote } from './simulated-topics.ts'
+import { isOverdue, isProvable, isWithinEvidence } from './evidence.ts'
+import type { Reading } from './simulated-topics.ts'
 import { BATCH_MAX, type Fate, type World } from './world.ts'
 
 export const SILENT_AFTER_MS = 30_000
@@ -42,27 +42,59 @@ export function verdictOn({ topics, nowMs }: World): LedgerReport {
 }
 
 /**
- * The first acknowledged reading that is gone without a name although the report calls every
- * gateway complete, as a text; null without one. A gateway can be complete in a report that is
- * `incomplete`, because notes explain other readings.
+ * The first acknowledged reading that is gone although the report calls every gateway complete, as
+ * a text; null without one. A gateway can be complete in a report that is `incomplete`, because
+ * notes or retirements explain readings; a verdict of `complete` allows no such reading.
  */
 export function findFalseProof(world: World, report: LedgerReport): string | null {
   const isProven = ({ state }: GatewayAssessment) => state === 'complete' || state === 'retired'
   if (!report.gateways.every(isProven) || report.gateways.length === 0) return null
+  const isExcused = (fate: Fate) =>
+    report.verdict !== 'complete' && (world.isNamed(fate) || world.isRetired(fate))
   const twice = report.verdict === 'complete' ? findConflict(world) : null
   if (twice) return `two readings under one id: ${JSON.stringify(twice)}`
   // A store can change its name, so the oldest moment of all gateways counts.
-  const provenMs = Math.min(...report.gateways.map(({ time }) => time ?? Number.NEGATIVE_INFINITY))
-  const oldestKeptMs = Math.max(
-    ...[...world.topics.readings, ...world.topics.backfill].map(startOf),
-  )
+  const times = report.gateways.map(({ time }) => time ?? Number.NEGATIVE_INFINITY)
+  const provenMs = Math.min(...times)
+  const oldestKeptMs = oldestKeptMsIn(world)
   for (const fate of world.fates.values()) {
-    const { reading, delivered, named, lostAtMs } = fate
-    if (delivered || named.length > 0 || reading.receivedAt <= oldestKeptMs) continue
+    const { reading, delivered, lostAtMs } = fate
+    if (delivered || reading.receivedAt <= oldestKeptMs) continue
     const isClaimed = reading.receivedAt <= provenMs
     const isLongLost = lostAtMs !== null && world.nowMs - lostAtMs > SILENT_AFTER_MS
     if (!isClaimed && !isLongLost) continue
-    if (!world.isRetired(fate) && isProvable(world, fate)) return `gone: ${JSON.stringify(fate)}`
+    if (!isExcused(fate) && isProvable(world, fate)) return `gone: ${JSON.stringify(fate)}`
+  }
+  return null
+}
+
+/**
+ * A run of which the report counts fewer open numbers than are gone without a name, as a text; null
+ * without one. A number that a note claimed AWAITED_MAX_MS ago must count as missing. Says nothing
+ * about readings that retention or a retirement can excuse.
+ */
+export function findUncounted(world: World, report: LedgerReport): string | null {
+  const wrong = report.gateways.find(({ state, missing }) => state === 'complete' && missing > 0)
+  if (wrong) return `complete although numbers are missing: ${JSON.stringify(wrong)}`
+  const oldestKeptMs = oldestKeptMsIn(world)
+  const holes = report.gateways.flatMap(gateway => gateway.holes)
+  const open = [...world.fates.values()].filter(
+    fate =>
+      !fate.delivered &&
+      fate.reading.receivedAt > oldestKeptMs &&
+      !world.isNamed(fate) &&
+      !world.retiredMs.has(fate.store) &&
+      isWithinEvidence(world, fate),
+  )
+  for (const [run, gone] of Map.groupBy(open, ({ reading }) => reading.epoch)) {
+    const count = (fates: string[]) =>
+      holes
+        .filter(({ epoch, fate }) => epoch === run && fates.includes(fate))
+        .reduce((sum, { from, to }) => sum + to - from + 1, 0)
+    const overdue = gone.filter(fate => isOverdue(world, fate))
+    const facts = JSON.stringify({ gone, holes })
+    if (count(['missing', 'awaited', 'behind']) < gone.length) return `uncounted: ${facts}`
+    if (count(['missing']) < overdue.length) return `on their way for ever: ${facts}`
   }
   return null
 }
@@ -81,63 +113,11 @@ function findConflict({ topics }: World): Reading[] | null {
   return null
 }
 
+/** Retention can have deleted readings that were accepted up to this moment (ms since 1970). */
+const oldestKeptMsIn = ({ topics }: World): number =>
+  Math.max(...[...topics.readings, ...topics.backfill].map(startOf))
+
 type AnyLog = { begin: number; records: { appendTimeMs: number }[] }
 
 const startOf = ({ begin, records: [first] }: AnyLog) =>
   begin === 0 ? Number.NEGATIVE_INFINITY : (first?.appendTimeMs ?? Number.POSITIVE_INFINITY)
-
-type Heads = { epoch: number; lastSequence: number }
-
-/** What Kafka still has of a run: the highest number heard, and which runs say where it ends. */
-function evidenceOf({ topics }: World, run: number) {
-  let highest: number | null = null
-  const hear = (number: number) => {
-    highest = Math.max(highest ?? 0, number)
-  }
-  for (const { records } of [...topics.readings, ...topics.backfill]) {
-    for (const { value } of records) if (value.epoch === run) hear(value.sequence)
-  }
-  const ends: { by: number; last: number }[] = []
-  for (const { value: note } of topics.notes.records) {
-    if (note.run === run) hear(0)
-    const heads = headsIn(note)
-    if (heads?.epoch !== run) continue
-    hear(heads.lastSequence)
-    if (note.run !== run) ends.push({ by: note.run!, last: heads.lastSequence })
-  }
-  return { highest: highest as number | null, ends }
-}
-
-function headsIn({ kind, content }: SimulatedNote): Heads | null {
-  if (kind === 'heads') return content as Heads
-  return kind === 'epoch' ? (content.previous as Heads | null) : null
-}
-
-/**
- * Whether Kafka has any sign that a lost reading existed. An image that is put back before Kafka
- * heard of anything newer leaves no sign; neither does a run of which Kafka has no record.
- */
-function isProvable(world: World, { reading }: Fate): boolean {
-  const isHidden = [...world.fates.values()].some(
-    ({ reading: other, delivered }) =>
-      delivered && other.epoch === reading.epoch && other.sequence === reading.sequence,
-  )
-  if (isHidden) return false
-  // Of two cards that go on in one run, each can hide what the other lacks.
-  const isShared = [...world.sharedRuns].some(run => world.isOfLineage(run, reading.epoch))
-  if (isShared) return false
-  let successor: number | undefined
-  for (let run: number | undefined = reading.epoch; run; run = world.parents.get(run)) {
-    const { highest, ends } = evidenceOf(world, run)
-    if (highest !== null) {
-      if (run === reading.epoch && reading.sequence <= highest) return true
-      const isEnded = ends.some(({ by, last }) => by !== successor && last >= highest)
-      const goesOn = ({ files: { outbox } }: Card) =>
-        world.isOfLineage(run, outbox.epoch) && !world.isOfLineage(successor ?? 0, outbox.epoch)
-      const isContinued = run !== reading.epoch && world.cards.some(goesOn)
-      return !isEnded && !isContinued
-    }
-    successor = run
-  }
-  return false
-}

@@ -44,6 +44,14 @@ export function createSimulatedTopics() {
     addNote(note: SimulatedNote, appendTimeMs: number): void {
       notes.records.push({ value: structuredClone(note), appendTimeMs })
     },
+    hasNote: ({ store, sequence, at, kind }: SimulatedNote): boolean =>
+      notes.records.some(
+        ({ value }) =>
+          value.store === store &&
+          value.sequence === sequence &&
+          value.at === at &&
+          value.kind === kind,
+      ),
     expireReadings: (beforeMs: number) =>
       [...backfill, ...readings].flatMap(log => expire(log, beforeMs)),
     expireNotes: (beforeMs: number) => expire(notes, beforeMs),

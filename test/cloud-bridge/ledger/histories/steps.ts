@@ -1,5 +1,5 @@
 import type { Card, CardFiles } from './simulated-card.ts'
-import { PARTITIONS } from './simulated-topics.ts'
+import { partitionOf, type Reading } from './simulated-topics.ts'
 import { BATCH_MAX, type World } from './world.ts'
 
 /** A step of a history: its name, and three numbers below 1000 that choose the details. */
@@ -21,6 +21,7 @@ const actions = {
   sendNotes: [9, (world, card) => world.sendNotes(card)],
   restart: [2, (world, card, b) => restart(world, card, b)],
   wait: [3, (world, _, b) => pass(world, b * 200)],
+  waitMinutes: [1, (world, _, b) => pass(world, 60_000 + b * 600)],
   sendTwice: [2, sendTwice],
   defer: [1, (world, card) => world.defer(card)],
   backfill: [2, (world, card) => world.backfill(card)],
@@ -47,10 +48,11 @@ const actions = {
 
 export type StepName = keyof typeof actions
 
-/** All step names, each as often as its weight. */
-export const weightedSteps = Object.entries(actions).flatMap(([name, [weight]]) =>
-  Array.from({ length: weight }, () => name as StepName),
-)
+/** All step names, each as often as its weight; `more` adds to the weights. */
+export const weightedSteps = (more: Partial<Record<StepName, number>> = {}): StepName[] =>
+  (Object.keys(actions) as StepName[]).flatMap(name =>
+    Array.from({ length: actions[name][0] + (more[name] ?? 0) }, () => name),
+  )
 
 /** Runs one step; a step that needs a card that is on does nothing without one. */
 export function runStep(world: World, [name, a, b, c]: Step): void {
@@ -138,7 +140,11 @@ function plug(world: World): void {
 }
 
 function loseRecord(world: World, _: Card, b: number, c: number): void {
-  const lost = world.topics.loseReading(b % PARTITIONS, c % 50)
+  const partitions = world.topics.readings.flatMap(({ records }, partition) =>
+    records.length > 0 ? [{ partition, count: records.length }] : [],
+  )
+  const { partition, count } = chosen(partitions, b) ?? { partition: 0, count: 1 }
+  const lost = world.topics.loseReading(partition, c % count)
   if (!lost) return
   world.flaws.add('a lost record')
   const { readings, backfill } = world.topics
@@ -162,6 +168,13 @@ function expire(world: World, b: number, topic: 'readings' | 'notes' | 'both'): 
   const stores = world.cards.map(({ files: { outbox } }) => outbox.store)
   if (expired.length > 0 && new Set(stores).size < stores.length)
     world.flaws.add('readings of a copied card expired')
+  // Beside another store's records, nothing tells the ledger how many of a store's were deleted.
+  const kept = world.topics.readings.flatMap(({ records }) => records.map(({ value }) => value))
+  const partitionsOf = (readings: readonly Reading[]) =>
+    new Set(readings.map(reading => `${partitionOf(reading)} ${reading.epoch}`))
+  const keptPlaces = partitionsOf(kept)
+  if ([...partitionsOf(expired)].some(place => !keptPlaces.has(place)))
+    world.flaws.add('all readings of a run in a partition expired')
   if (topic !== 'readings') world.topics.expireNotes(beforeMs)
 }
 

@@ -30,6 +30,8 @@ export class World {
   readonly fates = new Map<number, Fate>()
   /** By run: the run from whose files the run started. */
   readonly parents = new Map<number, number>()
+  /** By run: the first number that the run assigned. */
+  readonly firsts = new Map<number, number>()
   /** Why a verdict other than complete is right, or cannot be excluded. */
   readonly flaws = new Set<string>()
   /** The runs in which two cards go on, because a machine was copied with its memory. */
@@ -52,6 +54,7 @@ export class World {
     const run = ++this.#runs
     if (before > 0) this.parents.set(run, before)
     const hole = startCard(card, run, this.nowMs, gateway)
+    this.firsts.set(run, card.files.outbox.lastSequence + 1)
     if (!hole) return
     this.flaws.add('a hole')
     const { from = 1, to = 0 } = hole.content as { from?: number; to?: number }
@@ -67,6 +70,24 @@ export class World {
       if (at === searched) return true
     }
     return false
+  }
+
+  /**
+   * Whether a run knows a reading: the reading is of the run, or of an ancestor before the branch
+   * of the run began. What a copied card accepts later is unknown to the other card.
+   */
+  knows(run: number, { epoch, sequence }: Reading): boolean {
+    let next = Number.POSITIVE_INFINITY
+    for (let at: number | undefined = run; at; at = this.parents.get(at)) {
+      if (at === epoch) return sequence < next
+      next = Math.min(next, this.firsts.get(at)!)
+    }
+    return false
+  }
+
+  /** Whether Kafka has a note that names the loss of a reading. */
+  isNamed({ named }: Fate): boolean {
+    return named.some(note => this.topics.hasNote(note))
   }
 
   /** Whether a card that is on descends from a run. */
@@ -127,7 +148,7 @@ export class World {
     const note = this.addInboxNote(card, 'jump', { from, to, range: 1, reason: 'not there' })
     for (const { reading, named } of this.fates.values()) {
       const isIn = reading.sequence >= from && reading.sequence <= to
-      if (isIn && this.isOfLineage(reading.epoch, note.run!)) named.push(note)
+      if (isIn && this.knows(note.run!, reading)) named.push(note)
     }
   }
 

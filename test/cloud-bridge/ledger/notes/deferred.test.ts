@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import type { LedgerNote } from '../../../../cloud-bridge/ledger/notes/notes.ts'
-import { assess, gatewayWith, note, START_MS, STORE, without } from '../gateway-fixture.ts'
+import { createReport } from '../../../../cloud-bridge/ledger/report.ts'
+import {
+  assess,
+  gatewayWith,
+  inboxNote,
+  note,
+  START_MS,
+  STORE,
+  without,
+} from '../gateway-fixture.ts'
 
 /** A note of an inbox, by its number. */
 const fromInbox = (
@@ -111,5 +120,29 @@ describe('deferred numbers', () => {
       ...without(events, 2, 3),
     ]
     expect(assess(deferred)).toMatchObject({ missing: 0, awaited: 0, explained: 2 })
+  })
+})
+
+describe('a gap that can be deferred numbers or explained ones', () => {
+  const gateway = gatewayWith('bcb')
+  const behind = (from: number, to: number) => inboxNote('behind', { from, to, why: 'backlog' })
+  const verdictOf = (found: ReturnType<typeof assess>) => createReport([found], 0, 0).verdict
+
+  it('does not hide what a note explains', () => {
+    const jump = inboxNote('jump', { from: 1, to: 1, reason: 'not there' })
+    const left = [...gateway.notes, jump, behind(2, 2), gateway.events[2]!]
+    const found = assess(left)
+    expect(found).toMatchObject({ explained: 1, awaited: 1, missing: 0 })
+    expect(verdictOf(found)).toBe('incomplete')
+  })
+
+  it('does not hide what an operator retired', () => {
+    const content = { stores: [STORE], reason: 'broken' }
+    const retired = note('retired', content, { origin: 'operator', at: START_MS + 1500 })
+    const claim = note('heads', { epoch: 1, lastSequence: 1, zones: [['b', 1]] }, { sequence: 2 })
+    const left = [...gateway.notes, claim, retired, behind(1, 2), gateway.events[2]!]
+    const found = assess(left)
+    expect(found).toMatchObject({ awaited: 1, missing: 0, retired: [{ numbers: 1 }] })
+    expect(verdictOf(found)).toBe('incomplete')
   })
 })

@@ -65,6 +65,24 @@ describe('a retired store', () => {
     expect(judged([...notes, ...events, retired, beat(8), ...more])).toMatchObject({ code: 0 })
   })
 
+  it('has a hole when its notes are gone, although it goes on in another run', () => {
+    const other = gatewayWith('aaa')
+    other.start()
+    const left = [other.event('a'), other.heartbeat()]
+    const at = other.nowMs + 500
+    const early = note('retired', content, { origin: 'operator', at })
+    const later = <T extends { appendTimeMs: number }>(arrival: T) => ({
+      ...arrival,
+      appendTimeMs: at + 1,
+    })
+    const next = [later(other.start()), other.event('a'), other.heartbeat()]
+    const kinds = assess([...left, ...next]).problems.map(({ kind }) => kind)
+    expect(kinds).toContain('notes gone')
+    const found = assess([...left, early, ...next])
+    expect(found).toMatchObject({ problems: [], retired: [{ store: STORE, isCovered: true }] })
+    expect(exitCodeOf(createReport([found], 0, 0))).toBe(1)
+  })
+
   it('counts an arrival before the note, in whatever order the topics are read', () => {
     const arrivals = [...dead, retired]
     for (const order of [arrivals, arrivals.toReversed()]) {

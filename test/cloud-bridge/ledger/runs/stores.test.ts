@@ -194,6 +194,16 @@ describe('numbers without a claim', () => {
     expect(kinds(alike)).not.toContain('notes gone')
   })
 
+  it('of a run before one whose first note is gone are not proven by the next run', () => {
+    const gateway = gatewayWith('aaa')
+    gateway.start()
+    const events = [gateway.event('a'), gateway.event('a')]
+    // The run is young, but the first note of the next run shows that its own first note is gone.
+    const next = gateway.start()
+    const { state, problems } = assess([...events, next])
+    expect([state, ...problems.map(({ kind }) => kind)]).toEqual(['unproven', 'notes gone'])
+  })
+
   it('that a claim names are missing when they do not arrive in time', () => {
     const gateway = gatewayWith('ab')
     const claim = gateway.heartbeat()
