@@ -87,7 +87,7 @@ export function createFrame(screen: Screen) {
     draw: (lines: string[]) => void screen.write(erase() + put(lines)),
     /** Writes a line that stays, above the frame. */
     putAbove: (line: string) => void screen.write(`${erase()}${line}\n${put(drawn)}`),
-    /** Erases the terminal: after a resize nobody knows where the drawn lines are. */
+    /** Erases the terminal, because a resize moves the drawn lines to unknown places. */
     eraseAll() {
       const lines = drawn
       drawn = []

@@ -48,7 +48,7 @@ describeWithKafka('a dead-letter topic that is deleted and created again', () =>
     const outbox = openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' })
     const bridge = await startBridge({ dir, kafka: sharedKafka(), topics })
     try {
-      const bury = (count: number) =>
+      const storeDeadLetter = (count: number) =>
         outbox.commit({ deadLetters: Array.from({ length: count }, () => ({ at: 1, deadLetter })) })
       const letters = async () => (await readTopic(sharedKafka(), topics.deadletters)).flat().length
       const readAndBeat = async (last: number) => {
@@ -61,14 +61,14 @@ describeWithKafka('a dead-letter topic that is deleted and created again', () =>
           expect(bridge.waitReasons.events).toBeNull()
         }, soon)
       }
-      bury(10)
+      storeDeadLetter(10)
       await vi.waitFor(async () => expect(await letters()).toBe(10), soon)
       await readAndBeat(12)
       expect(await verify(topics)).toMatchObject({ code: 0, lostNotes: [] })
       await recreate(topics.deadletters)
       const lost = [{ origin: 'outbox', from: 2, to: 11 }]
       expect(await verify(topics)).toMatchObject({ code: 1, lostNotes: lost })
-      bury(3)
+      storeDeadLetter(3)
       await vi.waitFor(async () => expect(await letters()).toBe(3), soon)
       await readAndBeat(16)
       expect(await verify(topics)).toMatchObject({ code: 1, missing: 0, lostNotes: lost })

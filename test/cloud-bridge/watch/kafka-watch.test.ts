@@ -83,7 +83,7 @@ describeWithKafka('a bridge that watches Kafka', () => {
       expect(alarms()).toEqual([])
     })
 
-    it('reports while idle that a topic is missing, and that the topic began anew', async () => {
+    it('reports while idle that a topic is missing, and that a topic was created again', async () => {
       await using stack = new AsyncDisposableStack()
       const { topics, deliver, alarms, untilAlarm } = await rig(stack, 200)
       await deliver()

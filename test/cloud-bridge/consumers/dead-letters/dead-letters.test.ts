@@ -237,7 +237,7 @@ describeWithKafka('dead letters in Kafka', () => {
       outbox.close()
       return `gateway/${outbox.store.toString('hex')}/${outbox.epoch}`
     }
-    const bury = (payload: string) => (outbox: Outbox) => {
+    const storeDeadLetter = (payload: string) => (outbox: Outbox) => {
       const deadLetter = {
         reason: 'no JSON',
         place: '1',
@@ -251,7 +251,7 @@ describeWithKafka('dead letters in Kafka', () => {
     cpSync(place.dir, image, { recursive: true })
     const number = readOutbox(file).notes.at(-1)!.sequence + 2
     const first = await run(outbox => {
-      bury('old')(outbox)
+      storeDeadLetter('old')(outbox)
       outbox.commit({
         notes: [{ note: { kind: 'dropped', content: dropOf(outbox, number) }, at: NOW }],
       })
@@ -259,7 +259,7 @@ describeWithKafka('dead letters in Kafka', () => {
     rmSync(place.dir, { recursive: true })
     cpSync(image, place.dir, { recursive: true })
     rmSync(image, { recursive: true })
-    const second = await run(bury('new'))
+    const second = await run(storeDeadLetter('new'))
     const open = (await list()).filter(({ id }) => id.startsWith(first.split('/', 2).join('/')))
     expect(open).toMatchObject([{ id: `${second}/${number}`, state: 'open' }])
     expect(Buffer.from(open[0].value, 'base64').toString()).toBe('new')
