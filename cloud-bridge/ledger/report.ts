@@ -124,7 +124,7 @@ export function describeRetired(hole: RetiredHole): string {
   const { store, reason, from, to, numbers, notes, isCovered } = hole
   const since = from === null ? 'the beginning' : timeText(from)
   const lost = notes > 0 ? `, ${count(notes)} lost notes` : ''
-  const known = `${count(numbers)} known numbers${lost}, and an unknown number of readings after them`
+  const known = `${count(numbers)} known numbers${lost}, and unknown readings after them`
   const end = isCovered ? '' : '; Kafka has deleted the readings of that time'
   const name = `store ${printable(store)} at ${timeText(to)}: ${printable(reason)}`
   return `retired: ${name}; open since ${since}: ${known}${end}`
