@@ -31,22 +31,29 @@ export async function listRecordings(): Promise<Recording[]> {
 
 /**
  * The rows of a room as events, in the order in which its gateway received them. Each metric has
- * the unit of a meter, so that aggregates have its rise.
+ * the unit of a meter, so that aggregates have its rise. The metric `counter` is the sum of all CO2
+ * values so far: it never falls, so its rise needs no judgement.
  */
 export async function readEvents({ file, every }: Recording): Promise<SensorReading[]> {
   const room = file.split('/').at(-1)!.replace('.csv', '')
   const [header = '', ...rows] = (await readFile(file, 'utf8')).trim().split('\n')
   const [, ...metrics] = header.split(',')
+  let counter = 0
   const readings = rows.flatMap((row, at) => {
     if (at % every !== 0) return []
     const [time, ...cells] = row.split(',')
     const observedAt = Date.parse(`${time!.replace(' ', 'T')}Z`)
     const wasOffline = Math.floor(at / STRETCH_ROWS) % 4 === 1
     const receivedAt = observedAt + (wasOffline ? OFFLINE_MS : 100)
-    const measurements = cells.flatMap((cell, column) => {
-      const value = { number: Number(cell), flag: null, text: null, unit: 'kW.h' }
-      return cell === '' ? [] : [{ metric: metrics[column]!, ...value }]
-    })
+    const numbers = metrics.flatMap((metric, column) =>
+      cells[column] === '' ? [] : [[metric, Number(cells[column])] as const],
+    )
+    const co2 = numbers.find(([metric]) => metric === 'co2')
+    counter += co2?.[1] ?? 0
+    if (co2) numbers.push(['counter', counter])
+    const measurements = numbers.map(([metric, number]) => ({
+      ...{ metric, number, flag: null, text: null, unit: 'kW.h' },
+    }))
     return [{ observedAt, receivedAt, measurements }]
   })
   readings.sort((a, b) => a.receivedAt - b.receivedAt)

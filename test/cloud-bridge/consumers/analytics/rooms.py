@@ -14,26 +14,11 @@ import pandas as pd
 
 def windows(points: pd.DataFrame, size_ms: int, hold_max_ms: int) -> pd.DataFrame:
     """The numbers of each window of one series, by its start."""
-    points = points.assign(start=points["at"] // size_ms * size_ms)
-    end = points["start"] + size_ms
-    known_until = pd.concat(
-        [points["at"].shift(-1).fillna(float("inf")), points["at"] + hold_max_ms], axis=1
-    ).min(axis=1)
-    points["known"] = pd.concat([known_until, end], axis=1).min(axis=1) - points["at"]
-    # The value before a window holds into the window.
-    before = points.shift(1)
-    is_first = points["start"] != before["start"]
-    carried_until = pd.concat([points["at"], before["at"] + hold_max_ms], axis=1).min(axis=1)
-    is_carried = is_first & before["value"].notna()
-    carried = (carried_until - points["start"]).clip(lower=0).where(is_carried, 0)
-    points["known"] += carried
-    points["area"] = (points["known"] - carried) * points["value"]
-    points["area"] += (carried * before["value"]).fillna(0)
-    rise = points["value"] - before["value"]
-    points["rise"] = rise.where(rise >= 0, points["value"]).where(before["value"].notna(), 0)
-    groups = points.groupby("start")
-    values = groups["value"]
-    return pd.DataFrame(
+    held = hold_times(points, size_ms, hold_max_ms)
+    rises = points["value"].diff().fillna(0)
+    start = points["at"] // size_ms * size_ms
+    values = points["value"].groupby(start)
+    numbers = pd.DataFrame(
         {
             "count": values.count(),
             "sum": values.sum(),
@@ -41,12 +26,28 @@ def windows(points: pd.DataFrame, size_ms: int, hold_max_ms: int) -> pd.DataFram
             "max": values.max(),
             "mean": values.mean(),
             "last": values.last(),
-            "timeWeightedMean": groups["area"].sum() / groups["known"].sum(),
-            "energyKwh": groups["rise"].sum(),
+            "energyKwh": rises.groupby(start).sum(),
             "p50": values.quantile(0.5, interpolation="lower"),
             "p95": values.quantile(0.95, interpolation="lower"),
-        }
+        },
+        index=held.index,
     )
+    numbers["timeWeightedMean"] = held["area"] / held["ms"]
+    return numbers.fillna({"count": 0, "sum": 0, "energyKwh": 0})
+
+
+def hold_times(points: pd.DataFrame, size_ms: int, hold_max_ms: int) -> pd.DataFrame:
+    """How long values count in each window, by its start; a value may reach into empty windows."""
+    until = points["at"] + hold_max_ms
+    until = until.where(until < points["at"].shift(-1), points["at"].shift(-1)).fillna(until)
+    first = points["at"] // size_ms
+    windows_of_value = (-(-until // size_ms) - first).clip(lower=1).astype(int)
+    pieces = points.assign(until=until, first=first).loc[points.index.repeat(windows_of_value)]
+    start = (pieces["first"] + pieces.groupby(level=0).cumcount()) * size_ms
+    begin = pieces["at"].where(pieces["at"] > start, start)
+    end = pieces["until"].where(pieces["until"] < start + size_ms, start + size_ms)
+    ms = end - begin
+    return pd.DataFrame({"ms": ms, "area": ms * pieces["value"]}).groupby(start).sum()
 
 
 hold_max_ms, sizes, *recordings = sys.argv[1:]
@@ -56,10 +57,14 @@ for recording in recordings:
     room = Path(file).stem
     rows = pd.read_csv(file, parse_dates=["timestamp"]).iloc[:: int(every)]
     at = (rows.pop("timestamp") - pd.Timestamp(0)) // pd.Timedelta("1ms")
+    rows["counter"] = rows["co2"].cumsum()
     for metric in rows:
         points = pd.DataFrame({"at": at, "value": rows[metric]}).dropna()
         for size, size_ms in sizes_ms.items():
             by_start = windows(points.sort_values(["at", "value"]), size_ms, int(hold_max_ms))
             for start, numbers in by_start.to_dict("index").items():
                 name = f"{size} sdh/{room}/{room}/{metric} {start}"
-                print(json.dumps([name, numbers]))
+                fields = {field: None if pd.isna(n) else n for field, n in numbers.items()}
+                if metric != "counter":
+                    del fields["energyKwh"]
+                print(json.dumps([name, fields]))
