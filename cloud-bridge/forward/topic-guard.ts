@@ -5,7 +5,7 @@ import { type EventSink, SinkUnavailable } from '../ports/event-sink.ts'
 const CHECK_EVERY_MS = 5 * 60_000
 /**
  * The first events for a topic with CreateTime wait at most this long until the clocks are
- * compared. The gateway writes a heartbeat to the ledger every ten seconds while events are stored.
+ * compared. The gateway writes a heartbeat to the ledger every ten seconds.
  */
 const COMPARE_CLOCKS_WITHIN_MS = 15_000
 

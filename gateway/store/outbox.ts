@@ -130,14 +130,21 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     /** Measures the undelivered events, given the inbox's undelivered ranges. */
     backlog,
 
-    /** Writes the heartbeat: the heads of the zones that have new events since the last call. */
+    /**
+     * Writes the heartbeat: the newest sequence, and the heads of the zones that have new events
+     * since the last call.
+     */
     writeZoneHeads(): void {
-      if (heads.write()) ring()
+      heads.write()
+      ring()
     },
 
     close(): void {
       try {
-        if (heads.write()) ring()
+        if (heads.isChanged) {
+          heads.write()
+          ring()
+        }
       } catch (error) {
         // The next epoch reads the zone heads from the headers of the groups.
         if (!isDiskFull(error)) throw error

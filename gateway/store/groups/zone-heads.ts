@@ -44,21 +44,24 @@ export function createZoneHeads(
     saveBeforePruning(sequence: number): void {
       if ((selectHeadsUpTo.get() as number) < sequence) writeTable(changedHeads())
     },
+    /** Whether an event was stored since the last write. */
+    get isChanged(): boolean {
+      return changedZones.size > 0
+    },
     /**
-     * Writes the table and the `heads` notes in one transaction; returns false when no zone changed
-     * since the last call.
+     * Writes the table and the `heads` notes in one transaction. Without new events the only note
+     * names no zones and the same last sequence as before: the gateway is alive and accepted
+     * nothing more.
      */
-    write(): boolean {
-      if (changedZones.size === 0) return false
+    write(): void {
       const zones = changedHeads()
       notes.transact(() => {
-        writeTable(zones)
+        if (zones.length > 0) writeTable(zones)
         for (const content of splitEpochEnd({ epoch, lastSequence: numbering.last, zones })) {
           notes.add({ kind: 'heads', content }, Date.now())
         }
       })
       changedZones.clear()
-      return true
     },
   }
 }

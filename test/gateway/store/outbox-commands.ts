@@ -79,7 +79,7 @@ class Reopen implements fc.Command<Model, Real> {
   check = () => true
   run(model: Model, real: Real): void {
     real.outbox.close()
-    model.writeZoneHeads()
+    if (model.changedZones.size > 0) model.writeZoneHeads()
     real.open()
     model.begin(real.outbox.epoch)
     real.check(model)

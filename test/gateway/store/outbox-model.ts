@@ -74,7 +74,6 @@ export class Model {
   }
 
   writeZoneHeads(): void {
-    if (this.changedZones.size === 0) return
     const zones = sorted(new Map([...this.changedZones].map(zone => [zone, this.heads.get(zone)!])))
     const content = { epoch: this.epoch, lastSequence: this.last, zones }
     this.notes.push({ kind: 'heads', content })
