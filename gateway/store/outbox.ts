@@ -65,12 +65,14 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
   const wear = openWearMeter(db)
   ring()
+  const writeZoneHeads = () => {
+    heads.write()
+    ring()
+  }
 
   return {
     ...epoch,
-    /**
-     * Reports what was recovered when the outbox was opened; null when the file was not damaged.
-     */
+    /** What was recovered when the outbox was opened; null when the file was not damaged. */
     recovery,
     /** The sequence of the last stored event; 0 when no event was ever stored. */
     get lastSequence() {
@@ -130,21 +132,12 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     /** Measures the undelivered events, given the inbox's undelivered ranges. */
     backlog,
 
-    /**
-     * Writes the heartbeat: the newest sequence, and the heads of the zones that have new events
-     * since the last call.
-     */
-    writeZoneHeads(): void {
-      heads.write()
-      ring()
-    },
+    /** Writes the heartbeat: the newest sequence, and the heads of the zones with new events. */
+    writeZoneHeads,
 
     close(): void {
       try {
-        if (heads.isChanged) {
-          heads.write()
-          ring()
-        }
+        if (heads.isChanged) writeZoneHeads()
       } catch (error) {
         // The next epoch reads the zone heads from the headers of the groups.
         if (!isDiskFull(error)) throw error
