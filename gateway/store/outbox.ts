@@ -65,10 +65,6 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
   const wear = openWearMeter(db)
   ring()
-  const writeZoneHeads = () => {
-    heads.write()
-    ring()
-  }
 
   return {
     ...epoch,
@@ -133,14 +129,14 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     backlog,
 
     /** Writes the heartbeat: the newest sequence, and the heads of the zones with new events. */
-    writeZoneHeads,
+    writeZoneHeads(): void {
+      heads.write()
+      ring()
+    },
 
     close(): void {
       try {
-        if (heads.isChanged) writeZoneHeads()
-      } catch (error) {
-        // The next epoch reads the zone heads from the headers of the groups.
-        if (!isDiskFull(error)) throw error
+        if (heads.writeLast()) ring()
       } finally {
         for (const resource of [wear, db, bell, lock]) resource.close()
       }

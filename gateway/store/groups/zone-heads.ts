@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3'
+import { isDiskFull } from '../file/ballast.ts'
 import type { NoteLog } from '../notes/note-log.ts'
 import { splitEpochEnd } from '../notes/note-size.ts'
 import { readHeader, type ZoneRange } from './group-codec.ts'
@@ -31,6 +32,16 @@ export function createZoneHeads(
     for (const [zone, zoneSequence] of zones) upsert.run(epoch, zone, zoneSequence)
     updateHeadsUpTo.run(numbering.last)
   }
+  const write = () => {
+    const zones = changedHeads()
+    notes.transact(() => {
+      if (zones.length > 0) writeTable(zones)
+      for (const content of splitEpochEnd({ epoch, lastSequence: numbering.last, zones })) {
+        notes.add({ kind: 'heads', content }, Date.now())
+      }
+    })
+    changedZones.clear()
+  }
   return {
     /** Records that a commit has events of these zones. */
     touch(zones: ZoneRange[]): void {
@@ -44,24 +55,25 @@ export function createZoneHeads(
     saveBeforePruning(sequence: number): void {
       if ((selectHeadsUpTo.get() as number) < sequence) writeTable(changedHeads())
     },
-    /** Whether an event was stored since the last write. */
-    get isChanged(): boolean {
-      return changedZones.size > 0
-    },
     /**
      * Writes the table and the `heads` notes in one transaction. Without new events the only note
      * names no zones and the same last sequence as before: the gateway is alive and accepted
      * nothing more.
      */
-    write(): void {
-      const zones = changedHeads()
-      notes.transact(() => {
-        if (zones.length > 0) writeTable(zones)
-        for (const content of splitEpochEnd({ epoch, lastSequence: numbering.last, zones })) {
-          notes.add({ kind: 'heads', content }, Date.now())
-        }
-      })
-      changedZones.clear()
+    write,
+    /**
+     * Writes the same if there are new events; returns whether something is written. Writes nothing
+     * on a full disk: the next epoch then reads the zone heads from the headers of the groups.
+     */
+    writeLast(): boolean {
+      if (changedZones.size === 0) return false
+      try {
+        write()
+      } catch (error) {
+        if (!isDiskFull(error)) throw error
+        return false
+      }
+      return true
     },
   }
 }
