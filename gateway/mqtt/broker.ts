@@ -107,7 +107,7 @@ export async function startBroker(options: BrokerOptions) {
   aedes.on('clientReady', sessions.onConnected)
   aedes.on('clientDisconnect', sessions.onDisconnected)
   const server = createMqttServer(limits, socket => {
-    if (!places.makePlace()) return void socket.destroy()
+    if (!places.makePlace(socket)) return void socket.destroy()
     const client = aedes.handle(socket)
     bounds.add(client, socket)
     delivery.addClient(client as unknown as DeliveringClient)

@@ -68,8 +68,8 @@ export const subscribePacket = (topic: string, qos = 0) =>
 export type Wire = Awaited<ReturnType<typeof openWire>>
 
 /** A TCP connection on which a test writes bytes and reads packets one by one. */
-export async function openWire(port: number) {
-  const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
+export async function openWire(port: number, localAddress = '127.0.0.1') {
+  const socket: Socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true })
   const replies: Reply[] = []
   let unread = Buffer.alloc(0)
   let wake = () => {}
