@@ -183,7 +183,11 @@ function addMemoryGauges(registers: Registry[], measure: () => MeasuredValues): 
   const gauge = gaugeFactory(registers)
   const memory = (name: string, help: string, key: keyof BrokerMemory) =>
     gauge(name, help, () => measure().memory[key])
-  memory('sluice_sessions', 'Persistent MQTT sessions with subscriptions', 'sessions')
+  memory(
+    'sluice_sessions',
+    'Persistent MQTT sessions with subscriptions or queued messages',
+    'sessions',
+  )
   memory('sluice_subscriptions', 'MQTT subscriptions of all clients', 'subscriptions')
   memory('sluice_retained_messages', 'Retained messages in memory', 'retainedMessages')
   memory('sluice_retained_bytes', 'Bytes of retained messages in memory', 'retainedBytes')

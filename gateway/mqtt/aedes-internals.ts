@@ -6,8 +6,8 @@ import type { PacketHeader } from './packet-rules.ts'
 
 export type { Aedes, Client } from 'aedes'
 
-// This file contains every use of an undocumented member of aedes. Each use has a test in
-// test/gateway/mqtt/aedes-internals.test.ts, which fails when an upgrade of aedes changes the
+// This file and aedes-delivery.ts contain every use of an undocumented member of aedes. A test in
+// test/gateway/mqtt runs each use against aedes itself, and fails when an upgrade changes the
 // member.
 
 /**

@@ -72,6 +72,8 @@ export function createBackpressure({
     pressureBytes,
     holdReads: gate.holdReads,
     releaseReads: gate.releaseReads,
+    /** Restarts the keepalive of all connections with unread data. A pause does this by itself. */
+    keepUnreadAlive: gate.keepAlive,
     get isPaused() {
       return pause !== null
     },

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import {
+  type DeliveredPacket,
   type DeliveringClient,
   matchEmptyLevels,
   overrideDelivery,
@@ -77,7 +78,7 @@ export function createDeliveryRules() {
           if (number === lastNumber || sentFromQueue.get(client)?.delete(number)) return null
           lastNumber = number
         }
-        const qos = Math.min(packet.qos, grantedQos(client, packet.topic))
+        const qos = grantedQos(client, packet)
         // Without a broker's id, aedes does not compare the message with the last message.
         return { ...packet, qos, dup: false, brokerId: null }
       })
@@ -85,14 +86,15 @@ export function createDeliveryRules() {
   }
 }
 
-/** The highest QoS of the client's subscriptions that match a topic. */
-function grantedQos({ subscriptions }: DeliveringClient, topic: string): number {
+/** The QoS of a message, or the highest QoS of the matching subscriptions if that is less. */
+function grantedQos({ subscriptions }: DeliveringClient, { topic, qos: most }: DeliveredPacket) {
   let granted = 0
   for (const filter in subscriptions) {
+    if (granted >= most) break
     const { qos } = subscriptions[filter]!
     if (qos > granted && matchesFilter(filter, topic)) granted = qos
   }
-  return granted
+  return Math.min(granted, most)
 }
 
 /** Queues a message once for each client, with the QoS of the delivery and without flags. */

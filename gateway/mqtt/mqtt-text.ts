@@ -18,11 +18,28 @@ export function textFault(bytes: Buffer): string | null {
 /** Returns why bytes are no topic name (sections 3.3.2.1 and 4.7), as the end of a sentence. */
 export function topicNameFault(bytes: Buffer): string | null {
   if (bytes.length === 0) return 'is empty [MQTT-4.7.3-1]'
+  if (isPlainName(bytes)) return null
   const fault = textFault(bytes)
   if (fault !== null) return fault
   // A wildcard is one byte in UTF-8, and no part of another character.
   const hasWildcard = bytes.includes(HASH) || bytes.includes(PLUS)
   return hasWildcard ? 'contains a wildcard [MQTT-3.3.2-2]' : null
+}
+
+/** Longer names are checked faster by the functions of Node. */
+const PLAIN_MAX_BYTES = 128
+
+/**
+ * Whether bytes are a short name of ASCII characters without U+0000 and wildcards, as nearly all
+ * topic names are. For such a name, one loop costs less than the calls of four native functions.
+ */
+function isPlainName(bytes: Buffer): boolean {
+  if (bytes.length > PLAIN_MAX_BYTES) return false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!
+    if (byte === NUL || byte > 127 || byte === HASH || byte === PLUS) return false
+  }
+  return true
 }
 
 /**

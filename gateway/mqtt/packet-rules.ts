@@ -169,11 +169,11 @@ class BodyReader {
   }
 
   readByte(): number {
-    return this.#read(1, 'flags')[0]!
+    return this.#body[this.#skip(1, 'flags')]!
   }
 
   readWord(name: string): number {
-    return this.#read(2, name).readUInt16BE(0)
+    return this.#body.readUInt16BE(this.#skip(2, name))
   }
 
   readPacketId(): void {
@@ -182,7 +182,8 @@ class BodyReader {
 
   /** Reads bytes after their length. */
   readBytes(name: string): Buffer {
-    return this.#read(this.readWord(name), name)
+    const from = this.#skip(this.readWord(name), name)
+    return this.#body.subarray(from, this.#at)
   }
 
   readText(name: string, faultOf = textFault): Buffer {
@@ -197,10 +198,11 @@ class BodyReader {
     throw new MalformedPacket(connackCode === undefined ? { reason } : { reason, connackCode })
   }
 
-  #read(count: number, name: string): Buffer {
+  /** Moves past the next bytes and returns where they begin. */
+  #skip(count: number, name: string): number {
     const from = this.#at
     this.#at += count
     if (this.#at > this.#body.length) this.fail(`ends inside its ${name}`)
-    return this.#body.subarray(from, this.#at)
+    return from
   }
 }

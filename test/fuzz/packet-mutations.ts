@@ -1,12 +1,8 @@
-import { header, packet, packetTypes } from '../gateway/mqtt/wire.ts'
+import { header, packet, packetTypes, text, word } from '../gateway/mqtt/wire.ts'
 import type { Random } from './random.ts'
 
 /** The client ids of sessions that continue; all other connections have a clean session. */
 export const sessionIds = Array.from({ length: 20 }, (_, n) => `session-${n}`)
-
-const word = (value: number) => Buffer.from([(value >> 8) & 255, value & 255])
-const field = (bytes: Buffer) => Buffer.concat([word(bytes.length), bytes])
-const text = (value: string) => field(Buffer.from(value))
 
 const levels = ['building', 'hq', 'zone', 'z1', 'z2', 'sensor', 'd', '', '$SYS', 'é', '😀']
 const badTexts = ['ff', '610062', 'eda080', 'c080', 'f4908080', '01', 'efbbbf', '7f'].map(hex =>
@@ -49,7 +45,7 @@ export function connectPacketOf(random: Random, clientId: string, isClean: boole
   const hasUser = random.chance(0.1)
   const isRetained = random.chance(0.2)
   const will = hasWill ? 4 | (random.below(3) << 3) | (isRetained ? 32 : 0) : 0
-  const willTopic = field(isRetained ? routedTopic(random) : topicText(random))
+  const willTopic = text(isRetained ? routedTopic(random) : topicText(random))
   const flags = (isClean ? 2 : 0) | will | (hasUser ? 128 | 64 : 0)
   return packet(
     ...['connect', 0, text('MQTT'), Buffer.from([4, flags]), word(random.below(60))],
@@ -71,16 +67,16 @@ export function packetOf(random: Random): Buffer {
     const flags = dup | (qos << 1) | (isRetained ? 1 : 0)
     const payload = random.chance(0.01) ? random.bytes(random.size(4000)) : random.pick(payloads)
     const known = qos > 0 ? [id] : []
-    return packet('publish', flags, field(topic), ...known, Buffer.from(payload))
+    return packet('publish', flags, text(topic), ...known, Buffer.from(payload))
   }
   if (kind < 12) {
     const filters = Array.from({ length: 1 + random.below(3) }, () => [
-      field(filterText(random)),
+      text(filterText(random)),
       Buffer.of(random.below(3)),
     ]).flat()
     return packet('subscribe', 2, id, ...filters)
   }
-  if (kind === 12) return packet('unsubscribe', 2, id, field(filterText(random)))
+  if (kind === 12) return packet('unsubscribe', 2, id, text(filterText(random)))
   if (kind < 16) return packet('pubrel', 2, id)
   if (kind === 16) return packet('pingreq', 0)
   return packet(random.pick(['puback', 'pubrec', 'pubcomp']), 0, id)

@@ -24,6 +24,8 @@ export type ConnectionBoundsOptions = {
   onTooSlow(reason: string): void
 }
 
+type WatchedConnection = MqttConnection & { packets: WatchedPackets }
+
 export type ConnectionBounds = ReturnType<typeof startConnectionBounds>
 
 /**
@@ -34,7 +36,7 @@ export type ConnectionBounds = ReturnType<typeof startConnectionBounds>
 export function startConnectionBounds(options: ConnectionBoundsOptions) {
   const { limits, faults, boundReports, onTooSlow } = options
   const { inFlightMaxBytes, pauseMaxMs, packetTimeoutMs, idleMaxMs } = limits
-  const byClient = new WeakMap<Client, MqttConnection & { packets: WatchedPackets }>()
+  const byClient = new WeakMap<Client, WatchedConnection>()
   const backpressure = createBackpressure({
     ...{ inFlightMaxBytes, pauseMaxMs, unfinishedBytes: () => unfinished.bytes },
     closeConnection: ({ socket }) => {
@@ -47,16 +49,19 @@ export function startConnectionBounds(options: ConnectionBoundsOptions) {
     Math.max(1, stepMs),
     () => backpressure.isPaused,
     () => {
+      backpressure.keepUnreadAlive()
       deadlines.check()
       unfinished.check()
     },
   )
   const deadlines = createPacketDeadlines({ packetTimeoutMs, idleMaxMs }, clock.now)
-  const unfinished = createUnfinishedPackets<MqttConnection>(
+  const unfinished = createUnfinishedPackets<WatchedConnection>(
     { maxBytes: inFlightMaxBytes * UNFINISHED_SHARE, waitMaxMs: pauseMaxMs },
     {
       ...backpressure,
       close: ({ socket }, reason) => socket.destroy(new Error(reason)),
+      // While a packet waits, the gateway reads nothing of it: its deadline must not run.
+      onAdmitted: ({ packets }) => packets.onUnfinished(),
       onChange: backpressure.update,
     },
     clock.now,
@@ -103,8 +108,8 @@ export function startConnectionBounds(options: ConnectionBoundsOptions) {
 /** Reports a connection's packets. A packet counts as unfinished after a read that leaves it so. */
 function watchPackets(
   client: Client,
-  connection: MqttConnection & { packets: WatchedPackets },
-  unfinished: ReturnType<typeof createUnfinishedPackets<MqttConnection>>,
+  connection: WatchedConnection,
+  unfinished: ReturnType<typeof createUnfinishedPackets<WatchedConnection>>,
 ): void {
   let declaredBytes = 0
   let isAdded = false
@@ -121,7 +126,6 @@ function watchPackets(
     onParsed() {
       if (declaredBytes === 0 || isAdded || connection.socket.destroyed) return
       isAdded = true
-      connection.packets.onUnfinished()
       unfinished.add(connection, declaredBytes)
     },
   })

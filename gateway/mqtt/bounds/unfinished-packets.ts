@@ -15,6 +15,8 @@ export type UnfinishedActions<C> = {
   holdReads(connection: C): void
   releaseReads(connection: C): void
   close(connection: C, reason: string): void
+  /** Called when the packet of a connection has its room: at once, or after it has waited. */
+  onAdmitted(connection: C): void
   /** Called when `bytes` has changed. */
   onChange(): void
 }
@@ -29,7 +31,7 @@ export type UnfinishedActions<C> = {
  */
 export function createUnfinishedPackets<C extends object>(
   { maxBytes, waitMaxMs }: UnfinishedLimits,
-  { holdReads, releaseReads, close, onChange }: UnfinishedActions<C>,
+  { holdReads, releaseReads, close, onAdmitted, onChange }: UnfinishedActions<C>,
   now: () => number,
 ) {
   /** Oldest first, as a map keeps the order of insertion. */
@@ -41,6 +43,7 @@ export function createUnfinishedPackets<C extends object>(
   const admit = (connection: C, unfinished: Unfinished) => {
     admitted.set(connection, unfinished)
     bytes += unfinished.bytes
+    onAdmitted(connection)
   }
   const admitWaiting = () => {
     for (const [connection, unfinished] of waiting) {
@@ -71,10 +74,8 @@ export function createUnfinishedPackets<C extends object>(
     /** Removes the packet of a connection, because it is complete or the connection is closed. */
     remove(connection: C): void {
       if (waiting.delete(connection)) releaseReads(connection)
-      const unfinished = admitted.get(connection)
-      if (!unfinished) return
+      bytes -= admitted.get(connection)?.bytes ?? 0
       admitted.delete(connection)
-      bytes -= unfinished.bytes
       admitWaiting()
       onChange()
     },

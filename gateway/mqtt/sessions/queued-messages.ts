@@ -35,6 +35,8 @@ export function createQueuedMessages({ perSessionMax, maxBytes, sessionsMax }: Q
       return count
     },
     bytes: () => shares.bytes,
+    /** Whether messages wait for a session. */
+    has: (client: string) => queues.has(client),
     /** Whether a session has as many messages as it may have. */
     isFull: (client: string) => (queues.get(client)?.packets.length ?? 0) >= perSessionMax,
     /** Adds a message for several sessions. Returns the clients for which it is dropped. */
@@ -109,6 +111,7 @@ function createByteShares(maxBytes: number, sessionsMax: number) {
     },
     hasRoom(queue: { bytes: number }, more: number): boolean {
       const beyond = beyondShare(queue.bytes + more)
+      if (bytes + more > maxBytes) return false
       return beyond === 0 || commonBytes - beyondShare(queue.bytes) + beyond <= maxBytes / 2
     },
     resize(queue: { bytes: number }, change: number): void {

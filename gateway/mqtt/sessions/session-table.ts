@@ -13,6 +13,8 @@ type Subscriber = { id: string; clean: boolean }
 export type SessionTableOptions = {
   limits: SessionLimits
   isConnected(client: string): boolean
+  /** Whether messages wait for the session of a client. */
+  hasQueue(client: string): boolean
   /** Called when a bound is reached, with its key and what happens. */
   onBound(key: keyof SessionLimits, client: string, consequence: string): void
   /** Called when the session of a client is discarded. */
@@ -20,13 +22,14 @@ export type SessionTableOptions = {
 }
 
 /**
- * Counts subscriptions and persistent sessions, and keeps them within their bounds. A client at its
- * own bound gets no further subscription. When there are too many sessions, the session whose
- * client is away for longest is discarded for a new session; when all clients are connected, the
- * new session gets no subscription.
+ * Counts subscriptions and persistent sessions, and keeps them within their bounds. A session
+ * counts while it has a subscription or a queue. A client at its own bound gets no further
+ * subscription. When there are too many sessions, the session whose client is away for longest is
+ * discarded for a new session; when all clients are connected, the new session gets no
+ * subscription.
  */
 export function createSessionTable(options: SessionTableOptions) {
-  const { limits, isConnected, onBound, onDiscarded } = options
+  const { limits, isConnected, hasQueue, onBound, onDiscarded } = options
   const filters = createFilterCount()
   /** The stored subscriptions of each session; the client that left last is the last. */
   const sessions = new Map<string, Map<string, Subscription>>()
@@ -37,6 +40,9 @@ export function createSessionTable(options: SessionTableOptions) {
     filters.removeAll(client)
     sessions.delete(client)
     added.delete(client)
+  }
+  const forgetIfEmpty = (client: string) => {
+    if (filters.sizeOf(client) === 0 && !hasQueue(client)) forget(client)
   }
   const hasRoomForSession = (client: string): boolean => {
     if (sessions.has(client) || sessions.size < limits.sessionsMax) return true
@@ -51,14 +57,9 @@ export function createSessionTable(options: SessionTableOptions) {
     return true
   }
   const hasRoom = ({ id, clean }: Subscriber): boolean => {
-    const { subscriptionsPerClientMax, subscriptionsMax } = limits
-    const size = filters.sizeOf(id)
-    const key =
-      size >= subscriptionsPerClientMax
-        ? 'subscriptionsPerClientMax'
-        : filters.count >= subscriptionsMax
-          ? 'subscriptionsMax'
-          : null
+    const isClientFull = filters.sizeOf(id) >= limits.subscriptionsPerClientMax
+    const isFull = filters.count >= limits.subscriptionsMax
+    const key = isClientFull ? 'subscriptionsPerClientMax' : isFull ? 'subscriptionsMax' : null
     if (key) onBound(key, id, 'a client gets no further subscription')
     return !key && (clean || hasRoomForSession(id))
   }
@@ -88,7 +89,7 @@ export function createSessionTable(options: SessionTableOptions) {
         filters.remove(client, topic)
         sessions.get(client)?.delete(topic)
       }
-      if (filters.sizeOf(client) === 0) forget(client)
+      forgetIfEmpty(client)
     },
     /** The stored subscriptions of a session. */
     subscriptionsOf: (client: string): Subscription[] => [
@@ -100,6 +101,7 @@ export function createSessionTable(options: SessionTableOptions) {
       if (!stored) return
       sessions.delete(client)
       sessions.set(client, stored)
+      forgetIfEmpty(client)
     },
     /** Removes the session of a client and all its subscriptions. */
     forget,

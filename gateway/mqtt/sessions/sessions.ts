@@ -46,7 +46,7 @@ export function createSessions(options: SessionsOptions) {
   const { retainedMax, retainedMaxBytes, queuedMessagesMax, queuedMaxBytes, sessionsMax } = limits
   const retained = createRetainedMessages({ countMax: retainedMax, maxBytes: retainedMaxBytes })
   const table = createSessionTable({
-    ...{ limits, isConnected },
+    ...{ limits, isConnected, hasQueue: client => queued.has(client) },
     onBound: (key, client, consequence) => report(key, consequence, client),
     // Through the persistence, so that what wraps the persistence forgets the session, too.
     onDiscarded: client => void persistence.cleanSubscriptions({ id: client }),

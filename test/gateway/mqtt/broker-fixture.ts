@@ -1,4 +1,3 @@
-import { createServer } from 'node:net'
 import { type Config, defaults } from '../../../config/config.ts'
 import {
   type BoundReports,
@@ -9,6 +8,7 @@ import {
   createConnectionFaults,
 } from '../../../gateway/mqtt/bounds/connection-faults.ts'
 import { startBroker } from '../../../gateway/mqtt/broker.ts'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import type { AcceptRig } from '../../contracts/accept.ts'
 import { createMemoryAccept, type MemoryAccept } from '../../contracts/memory-accept.ts'
 import { openWriterAccept } from '../../contracts/writer-accept.ts'
@@ -36,7 +36,7 @@ type Given<T> = { rig: T } & Partial<Config['gateway']['mqtt']>
 export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
   given: Given<T>,
 ): Promise<TestBroker<T>> {
-  const { rig, port = await freePort(), ...limits } = given
+  const { rig, port = await findFreePort(), ...limits } = given
   const refused: string[] = []
   const broken: string[] = []
   const errors: string[] = []
@@ -99,14 +99,6 @@ export async function startStoringBroker(limits: Partial<Config['gateway']['mqtt
       await rig[Symbol.asyncDispose]()
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
-  return port
 }
 
 /** The topic of a zone's only device, and a payload with a number. */

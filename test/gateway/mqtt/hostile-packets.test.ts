@@ -12,6 +12,7 @@ import {
   publishPacket,
   pubrelPacket,
   subscribePacket,
+  text,
 } from './wire.ts'
 
 let gateway: GatewayProcess
@@ -41,10 +42,6 @@ async function endsOnlyItsConnection(bytes: Buffer): Promise<void> {
   expect(await gateway.messageCount()).toBe(before + 1)
 }
 
-const text = (value: string) => {
-  const bytes = Buffer.from(value)
-  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes])
-}
 const topic = text(topicOf())
 /** The flags that the specification asks for, by packet type. */
 const flagsOf: Record<string, number> = { pubrel: 2, subscribe: 2, unsubscribe: 2 }

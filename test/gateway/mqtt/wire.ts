@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 /**
- * A packet from the broker: its type (MQTT 3.1.1, table 2.1) and its packet id, if it has one.
+ * A packet from the broker: its type (MQTT 3.1.1, table 2.1), the flags of its fixed header, and
+ * the packet id of an acknowledgement.
  */
-export type Reply = { type: string; id: number | null; body: Buffer }
+export type Reply = { type: string; flags: number; id: number | null; body: Buffer }
 
 const types = [
   ...['', 'connect', 'connack', 'publish', 'puback', 'pubrec', 'pubrel', 'pubcomp', 'subscribe'],
@@ -31,8 +32,10 @@ export function header(type: string, flags: number, length: number): Buffer {
   return Buffer.from(bytes)
 }
 
-const word = (value: number) => Buffer.from([value >> 8, value & 255])
-const text = (value: string | Buffer) => {
+/** Two bytes: a packet id, or a length. */
+export const word = (value: number) => Buffer.from([value >> 8, value & 255])
+/** A text or bytes after their length. */
+export const text = (value: string | Buffer) => {
   const bytes = Buffer.from(value as string)
   return Buffer.concat([word(bytes.length), bytes])
 }
@@ -64,6 +67,7 @@ export const pingPacket = packet('pingreq', 0)
 export const disconnectPacket = packet('disconnect', 0)
 export const subscribePacket = (topic: string, qos = 0) =>
   packet('subscribe', 2, word(1), text(topic), Buffer.from([qos]))
+export const unsubscribePacket = (topic: string) => packet('unsubscribe', 2, word(1), text(topic))
 
 export type Wire = Awaited<ReturnType<typeof openWire>>
 
@@ -103,10 +107,11 @@ export async function openWire(port: number, localAddress = '127.0.0.1') {
       if (byte < 128) break
     }
     if (unread.length < at + length) return null
-    const [type, body] = [types[unread[0]! >> 4]!, unread.subarray(at, at + length)]
+    const [first, body] = [unread[0]!, unread.subarray(at, at + length)]
+    const type = types[first >> 4]!
     unread = unread.subarray(at + length)
     const hasId = type.startsWith('pub') && type !== 'publish'
-    return { type, body, id: hasId ? body.readUInt16BE(0) : null }
+    return { type, flags: first & 15, body, id: hasId ? body.readUInt16BE(0) : null }
   }
 
   async function nextReply(): Promise<Reply | undefined> {

@@ -85,6 +85,22 @@ describe('an unfinished packet', () => {
     for (const wire of stuck) wire.socket.destroy()
   })
 
+  it('that waits for memory misses neither its deadline nor its keepalive', async () => {
+    await using setup = await startTestBroker({
+      ...{ inFlightMaxBytes: 1024 * KIBIBYTE, pauseMaxMs: 60_000, packetTimeoutMs: 3000 },
+    })
+    using stuck = await openDevice(setup.port, 'stuck')
+    using honest = await openDevice(setup.port, 'honest', { keepaliveS: 1 })
+    const bytes = large(1, 200 * KIBIBYTE)
+    stuck.send(bytes.subarray(0, bytes.length - 1))
+    await vi.waitFor(() => expect(setup.broker.pressureBytes).toBe(bytes.length - 4), PATIENCE)
+    honest.send(bytes)
+    // The packet waits until the other packet has missed its deadline.
+    expect(await stuck.next()).toBe('closed')
+    expect(await honest.next()).toBe('puback 1')
+    expect(setup.logged).toHaveLength(1)
+  })
+
   it('in very many parts is joined, so that parts do not multiply its memory', async () => {
     const parser = createParser()
     let packets = 0

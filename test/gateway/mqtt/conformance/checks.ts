@@ -7,6 +7,7 @@ import {
   openSocket,
   type Received,
   sensorTopic,
+  subscribeOf,
   type TestClient,
   unique,
 } from './client.ts'
@@ -41,6 +42,33 @@ export async function answersTo(gateway: GatewayProcess, ...packets: Buffer[]) {
   return await client.untilClosed()
 }
 
+/** Checks that the answers are CONNACK with a return code, and then the end of the connection. */
+export async function isRefusedWith(code: number, answers: ReturnType<typeof answersTo>) {
+  const found = (await answers).map(({ type, body }) => [type, ...body])
+  assert.deepEqual(found, [['connack', 0, code]])
+}
+
+/** Opens a session with a subscription; its client is not connected afterwards. */
+export async function openSession(gateway: GatewayProcess, qos = 1) {
+  const session = { id: unique('c'), clean: false, topic: unique('t/') }
+  const client = await openClient(gateway, session)
+  await client.subscribe([[session.topic, qos]])
+  await client.disconnect()
+  return session
+}
+
+/** Publishes messages of a QoS on a topic, one after the other. */
+export async function publishAll(
+  gateway: GatewayProcess,
+  topic: string,
+  qos: number,
+  all: string[],
+): Promise<void> {
+  using publisher = await openClient(gateway)
+  let id = 0
+  for (const payload of all) await publisher.publish({ topic, payload, id: ++id, qos })
+}
+
 /**
  * The PUBLISH packets that a subscriber has received, up to a message that another client
  * publishes now.
@@ -50,29 +78,21 @@ export async function received(
   subscriber: TestClient,
 ): Promise<Received[]> {
   const topic = unique('end/')
-  subscriber.send(Buffer.concat([subscribeTo(topic)]))
+  subscriber.send(subscribeOf([[topic, 0]], END_ID))
   using publisher = await openClient(gateway)
   const messages: Received[] = []
-  let isSubscribed = false
   for (;;) {
     const packet = await subscriber.next()
     assert.ok(packet, 'the connection of the subscriber was closed')
     if (packet.type === 'suback' && packet.id === END_ID) {
-      isSubscribed = true
       // QoS 1 messages pass the disk, so the last one passes it too.
       await publisher.publish({ topic, payload: '1', qos: 1 })
     } else if (packet.type === 'publish' && packet.topic === topic) break
     else if (packet.type === 'publish') messages.push(packet)
   }
-  assert.ok(isSubscribed)
   return messages
 }
 const END_ID = 65_535
-const subscribeTo = (topic: string) => {
-  const bytes = Buffer.from(topic)
-  const head = Buffer.from([0x82, bytes.length + 5, 255, 255, 0, bytes.length])
-  return Buffer.concat([head, bytes, Buffer.of(0)])
-}
 
 /** The payloads of messages, in order. */
 export const payloads = (messages: Received[]) => messages.map(({ payload }) => payload)
@@ -88,13 +108,14 @@ export function storedTopics(gateway: GatewayProcess, part: string): string[] {
 export async function willOf(
   gateway: GatewayProcess,
   end: (client: TestClient) => unknown,
-  fields: Partial<NonNullable<ConnectFields['will']>> & { clientId?: string } = {},
+  fields: Partial<NonNullable<ConnectFields['will']>> &
+    Pick<ConnectFields, 'id' | 'keepAliveS'> = {},
 ): Promise<{ topic: string; message: Received }> {
-  const { clientId = unique('w'), ...will } = fields
+  const { id = unique('w'), keepAliveS = 0, ...will } = fields
   const topic = sensorTopic()
   using watcher = await openClient(gateway)
   await watcher.subscribe([[topic, 2]])
-  using client = await openClient(gateway, { id: clientId, will: { topic, ...will } })
+  using client = await openClient(gateway, { id, keepAliveS, will: { topic, ...will } })
   await end(client)
   return { topic, message: await watcher.expect('publish') }
 }

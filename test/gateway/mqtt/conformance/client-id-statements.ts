@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { answersTo, refusesConnect } from './checks.ts'
+import { packet, text } from '../wire.ts'
+import { answersTo, isRefusedWith, refusesConnect } from './checks.ts'
 import {
+  badTexts,
   connectOf,
-  field,
   openClient,
   openSocket,
-  packetOf,
   publishOf,
   sensorTopic,
   subscribeOf,
@@ -14,11 +14,6 @@ import {
 import type { Statement } from './statement.ts'
 
 const will = { topic: 'a' }
-/** CONNACK with a return code, and then the end of the connection. */
-async function isRefusedWith(code: number, answers: ReturnType<typeof answersTo>) {
-  const found = (await answers).map(({ type, body }) => [type, ...body])
-  assert.deepEqual(found, [['connack', 0, code]])
-}
 
 /** Sections 3.1.3 to 3.2.2: the payload of CONNECT, and its answer. */
 export const clientIdStatements: Statement[] = [
@@ -29,10 +24,10 @@ export const clientIdStatements: Statement[] = [
       const all = { will, userName: 'user', password: 'password' }
       using client = await openClient(gateway, all)
       await client.ping()
-      const fields = [field('a'), field('b'), field('c'), field('d'), field('e')]
-      const start = [field('MQTT'), Buffer.from([4, 0xc6, 0, 0])]
+      const fields = [text('a'), text('b'), text('c'), text('d'), text('e')]
+      const start = [text('MQTT'), Buffer.from([4, 0xc6, 0, 0])]
       for (let count = 0; count < fields.length; count++) {
-        const bytes = packetOf('connect', 0, ...start, ...fields.slice(0, count))
+        const bytes = packet('connect', 0, ...start, ...fields.slice(0, count))
         assert.deepEqual(await answersTo(gateway, bytes), [])
       }
     },
@@ -55,7 +50,7 @@ export const clientIdStatements: Statement[] = [
     id: '3.1.3-3',
     says: 'The client id is the first field and always there.',
     test: async gateway => {
-      const bytes = packetOf('connect', 0, field('MQTT'), Buffer.from([4, 2, 0, 0]))
+      const bytes = packet('connect', 0, text('MQTT'), Buffer.from([4, 2, 0, 0]))
       assert.deepEqual(await answersTo(gateway, bytes), [])
     },
   },
@@ -129,8 +124,7 @@ export const clientIdStatements: Statement[] = [
     id: '3.1.3-10',
     says: 'The will topic is a text of MQTT.',
     test: async gateway => {
-      const topics = ['ff', '610062', 'eda080', ''].map(hex => Buffer.from(hex, 'hex'))
-      await refusesConnect(gateway, ...topics.map(topic => ({ will: { topic } })))
+      await refusesConnect(gateway, ...badTexts.map(topic => ({ will: { topic } })))
     },
   },
   {

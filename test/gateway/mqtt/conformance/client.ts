@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import type { GatewayProcess } from '../../../setup/gateway-process.ts'
-import { disconnectPacket, header, packetTypes, pingPacket } from '../wire.ts'
+import { disconnectPacket, openWire, packet, pingPacket, type Reply, text, word } from '../wire.ts'
 
-/** A packet from the gateway, with the fields of a PUBLISH if it is one. */
-export type Received = {
-  type: string
-  flags: number
-  body: Buffer
-  id: number | null
+/** A packet from the gateway, with its packet id and the fields of a PUBLISH, if it has them. */
+export type Received = Reply & {
   topic: string
   payload: string
   qos: number
@@ -17,23 +11,15 @@ export type Received = {
   dup: boolean
 }
 
+export const bytesOf = (hex: string) => Buffer.from(hex, 'hex')
+/** No texts of a topic or filter: ill-formed UTF-8, U+0000, a surrogate, no character. */
+export const badTexts = ['ff', '610062', 'eda080', ''].map(bytesOf)
+
 let names = 0
 /** A name that no other test uses. */
 export const unique = (prefix = 'n') => `${prefix}${++names}`
 /** A topic for which the gateway has a route and which no other test uses. */
 export const sensorTopic = () => `building/hq/zone/conformance/sensor/${unique('d')}`
-
-const word = (value: number) => Buffer.from([value >> 8, value & 255])
-export const field = (value: string | Buffer) => {
-  const bytes = Buffer.from(value as string)
-  return Buffer.concat([word(bytes.length), bytes])
-}
-
-/** A packet of a type with flags and body. */
-export function packetOf(type: string, flags: number, ...body: Buffer[]): Buffer {
-  const bytes = Buffer.concat(body)
-  return Buffer.concat([header(type, flags, bytes.length), bytes])
-}
 
 export type ConnectFields = {
   name?: string
@@ -56,11 +42,11 @@ export function connectOf(fields: ConnectFields): Buffer {
   const willFlags = will ? 4 | ((will.qos ?? 0) << 3) | (will.retain ? 32 : 0) : 0
   const given = (clean ? 2 : 0) | willFlags | (userName ? 128 : 0) | (password ? 64 : 0)
   const flags = fields.flags ?? given
-  return packetOf(
-    ...['connect', 0, field(name), Buffer.from([level, flags]), word(keepAliveS), field(id)],
-    ...(will ? [field(will.topic), field(will.payload ?? 'will')] : []),
-    ...(userName === undefined ? [] : [field(userName)]),
-    ...(password === undefined ? [] : [field(password)]),
+  return packet(
+    ...['connect', 0, text(name), Buffer.from([level, flags]), word(keepAliveS), text(id)],
+    ...(will ? [text(will.topic), text(will.payload ?? 'will')] : []),
+    ...(userName === undefined ? [] : [text(userName)]),
+    ...(password === undefined ? [] : [text(password)]),
     rest,
   )
 }
@@ -76,62 +62,33 @@ export type PublishFields = {
 
 export function publishOf({ topic, payload = '1', qos = 0, id = 1, ...more }: PublishFields) {
   const flags = (more.dup ? 8 : 0) | (qos << 1) | (more.retain ? 1 : 0)
-  return packetOf(
-    ...['publish', flags, field(topic), ...(qos > 0 ? [word(id)] : [])],
+  return packet(
+    ...['publish', flags, text(topic), ...(qos > 0 ? [word(id)] : [])],
     Buffer.from(payload),
   )
 }
 
 export const subscribeOf = (filters: [string | Buffer, number][], id = 1) =>
-  packetOf(
+  packet(
     ...['subscribe', 2, word(id)],
-    ...filters.flatMap(([filter, qos]) => [field(filter), Buffer.of(qos)]),
+    ...filters.flatMap(([filter, qos]) => [text(filter), Buffer.of(qos)]),
   )
 export const unsubscribeOf = (filters: (string | Buffer)[], id = 1) =>
-  packetOf('unsubscribe', 2, word(id), ...filters.map(filter => field(filter)))
+  packet('unsubscribe', 2, word(id), ...filters.map(filter => text(filter)))
 export const acknowledgementOf = (type: string, id: number) =>
-  packetOf(type, type === 'pubrel' ? 2 : 0, word(id))
+  packet(type, type === 'pubrel' ? 2 : 0, word(id))
 
 export type TestClient = Awaited<ReturnType<typeof openSocket>>
 
 /** Opens a TCP connection to the gateway, without CONNECT. */
 export async function openSocket({ port }: GatewayProcess) {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-  const received: Received[] = []
-  let unread = Buffer.alloc(0)
-  let wake = () => {}
-  let isClosed = false
-  socket.on('error', () => {})
-  socket.on('close', () => {
-    isClosed = true
-    wake()
-  })
-  socket.on('data', bytes => {
-    unread = Buffer.concat([unread, bytes])
-    for (let packet = shift(); packet; packet = shift()) received.push(packet)
-    wake()
-  })
-  await once(socket, 'connect')
-
-  function shift(): Received | null {
-    const end = packetEnd(unread)
-    if (end === null) return null
-    const packet = decode(unread[0]!, unread.subarray(end.bodyStart, end.end))
-    unread = unread.subarray(end.end)
-    return packet
-  }
-
+  const wire = await openWire(port)
   const client = {
-    socket,
-    send: (...packets: Buffer[]) => void socket.write(Buffer.concat(packets)),
+    send: wire.send,
     /** The next packet; null when the connection is closed. */
     async next(): Promise<Received | null> {
-      while (received.length === 0 && !isClosed) {
-        await new Promise<void>(resolve => {
-          wake = resolve
-        })
-      }
-      return received.shift() ?? null
+      const reply = await wire.nextReply()
+      return reply ? decode(reply) : null
     },
     /** The next packet, which must have this type and, if it is given, this packet id. */
     async expect(type: string, id?: number): Promise<Received> {
@@ -181,8 +138,8 @@ export async function openSocket({ port }: GatewayProcess) {
       await client.untilClosed()
     },
     /** Breaks the connection without DISCONNECT. */
-    abort: () => void socket.destroy(),
-    [Symbol.dispose]: () => void socket.destroy(),
+    abort: () => void wire.socket.destroy(),
+    [Symbol.dispose]: () => void wire.socket.destroy(),
   }
   return client
 }
@@ -196,21 +153,7 @@ export async function openClient(gateway: GatewayProcess, fields: ConnectFields 
   return Object.assign(client, { sessionPresent: body[0] === 1 })
 }
 
-function packetEnd(bytes: Buffer): { bodyStart: number; end: number } | null {
-  let [length, at, scale] = [0, 1, 1]
-  for (;;) {
-    const byte = bytes[at++]
-    if (byte === undefined) return null
-    length += (byte & 127) * scale
-    scale *= 128
-    if (byte < 128) break
-  }
-  return bytes.length < at + length ? null : { bodyStart: at, end: at + length }
-}
-
-function decode(first: number, body: Buffer): Received {
-  const type = packetTypes[(first >> 4) - 1]!
-  const flags = first & 15
+function decode({ type, flags, body }: Reply): Received {
   const fields = { type, flags, body, topic: '', payload: '' }
   const bits = { qos: (flags >> 1) & 3, retain: (flags & 1) === 1, dup: (flags & 8) === 8 }
   if (type !== 'publish') {

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answersTo, refusesConnect } from './checks.ts'
-import { connectOf, field, openClient } from './client.ts'
+import { text } from '../wire.ts'
+import { answersTo, isRefusedWith, refusesConnect } from './checks.ts'
+import { connectOf, openClient } from './client.ts'
 import type { Statement } from './statement.ts'
 
 const will = { topic: 'a' }
-/** CONNACK with a return code, and then the end of the connection. */
-async function isRefusedWith(code: number, answers: ReturnType<typeof answersTo>) {
-  const found = (await answers).map(({ type, body }) => [type, ...body])
-  assert.deepEqual(found, [['connack', 0, code]])
-}
 
 /** Section 3.1.2: the flags and fields of CONNECT. */
 export const connectStatements: Statement[] = [
@@ -38,7 +34,7 @@ export const connectStatements: Statement[] = [
     says: 'Without the will flag, will QoS and will RETAIN are 0, and there are no will fields.',
     test: async gateway => {
       await refusesConnect(gateway, { flags: 2 | 8 }, { flags: 2 | 32 })
-      await refusesConnect(gateway, { rest: Buffer.concat([field('a'), field('b')]) })
+      await refusesConnect(gateway, { rest: Buffer.concat([text('a'), text('b')]) })
     },
   },
   {
@@ -59,7 +55,7 @@ export const connectStatements: Statement[] = [
   {
     id: '3.1.2-18',
     says: 'Without the user name flag, there is no user name.',
-    test: gateway => refusesConnect(gateway, { flags: 2, rest: field('user') }),
+    test: gateway => refusesConnect(gateway, { flags: 2, rest: text('user') }),
   },
   {
     id: '3.1.2-19',
@@ -73,7 +69,7 @@ export const connectStatements: Statement[] = [
   {
     id: '3.1.2-20',
     says: 'Without the password flag, there is no password.',
-    test: gateway => refusesConnect(gateway, { userName: 'user', rest: field('password') }),
+    test: gateway => refusesConnect(gateway, { userName: 'user', rest: text('password') }),
   },
   {
     id: '3.1.2-21',
@@ -87,7 +83,7 @@ export const connectStatements: Statement[] = [
   {
     id: '3.1.2-22',
     says: 'Without the user name flag, the password flag is 0.',
-    test: gateway => refusesConnect(gateway, { flags: 2 | 64, rest: field('password') }),
+    test: gateway => refusesConnect(gateway, { flags: 2 | 64, rest: text('password') }),
   },
   {
     id: '3.1.2-24',

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { header, packetTypes } from '../wire.ts'
+import { header, packet, packetTypes } from '../wire.ts'
 import { answersTo, payloads, received, refuses, refusesConnect } from './checks.ts'
 import {
   acknowledgementOf,
+  bytesOf,
   connectOf,
   openClient,
-  packetOf,
   publishOf,
   sensorTopic,
   subscribeOf,
@@ -14,7 +14,6 @@ import {
 } from './client.ts'
 import type { Statement } from './statement.ts'
 
-const bytesOf = (hex: string) => Buffer.from(hex, 'hex')
 /** Ill-formed UTF-8: a stray byte, an overlong form, a cut form, a surrogate, above U+10FFFF. */
 const illFormed = ['61ff', 'c080', 'e282', 'eda080', 'f4908080'].map(bytesOf)
 const withNul = bytesOf('610062')
@@ -67,7 +66,7 @@ export const packetStatements: Statement[] = [
       using client = await openClient(gateway)
       client.send(
         ...[acknowledgementOf('pubrel', 9), subscribeOf([['a', 0]], 9), unsubscribeOf(['a'], 9)],
-        ...[publishOf({ topic: sensorTopic(), qos: 1, id: 9 }), packetOf('pingreq', 0)],
+        ...[publishOf({ topic: sensorTopic(), qos: 1, id: 9 }), packet('pingreq', 0)],
       )
       const types = new Set<string>()
       while (types.size < 5) {
@@ -84,7 +83,7 @@ export const packetStatements: Statement[] = [
       for (const type of packetTypes.filter(name => name !== 'publish')) {
         for (let flags = 0; flags < 16; flags++) {
           if (flags !== (flagsOf[type] ?? 0)) {
-            await refuses(gateway, packetOf(type, flags, bytesOf('0001')))
+            await refuses(gateway, packet(type, flags, bytesOf('0001')))
           }
         }
       }
@@ -166,8 +165,8 @@ export const packetStatements: Statement[] = [
       const before = await gateway.messageCount()
       const firsts = [
         ...[publishOf({ topic: sensorTopic(), qos: 1 }), subscribeOf([['a', 0]])],
-        ...[unsubscribeOf(['a']), acknowledgementOf('pubrel', 1), packetOf('pingreq', 0)],
-        ...[packetOf('disconnect', 0), header('publish', 0, 100_000)],
+        ...[unsubscribeOf(['a']), acknowledgementOf('pubrel', 1), packet('pingreq', 0)],
+        ...[packet('disconnect', 0), header('publish', 0, 100_000)],
       ]
       for (const bytes of firsts) assert.deepEqual(await answersTo(gateway, bytes), [])
       assert.equal(await gateway.messageCount(), before)
@@ -187,7 +186,7 @@ export const packetStatements: Statement[] = [
     says: 'PUBREL has the flags 0010; any other value closes the connection.',
     test: async gateway => {
       for (let flags = 0; flags < 16; flags++) {
-        if (flags !== 2) await refuses(gateway, packetOf('pubrel', flags, bytesOf('0001')))
+        if (flags !== 2) await refuses(gateway, packet('pubrel', flags, bytesOf('0001')))
       }
       const topic = unique('t')
       using subscriber = await openClient(gateway)
@@ -205,7 +204,7 @@ export const packetStatements: Statement[] = [
     test: async gateway => {
       using client = await openClient(gateway)
       assert.deepEqual(await client.ping(), [])
-      client.send(packetOf('pingreq', 0), packetOf('pingreq', 0))
+      client.send(packet('pingreq', 0), packet('pingreq', 0))
       const answers = [await client.expect('pingresp'), await client.expect('pingresp')]
       assert.deepEqual(
         answers.map(({ flags, body }) => [flags, body.length]),
@@ -221,7 +220,7 @@ export const packetStatements: Statement[] = [
     id: '3.14.1-1',
     says: 'Reserved bits of DISCONNECT that are not 0 close the connection.',
     test: async gateway => {
-      for (let flags = 1; flags < 16; flags++) await refuses(gateway, packetOf('disconnect', flags))
+      for (let flags = 1; flags < 16; flags++) await refuses(gateway, packet('disconnect', flags))
       await refuses(gateway, bytesOf('e00100'))
     },
   },

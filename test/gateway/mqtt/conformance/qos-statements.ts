@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict'
 import { payloads, received, storedTopics } from './checks.ts'
-import {
-  acknowledgementOf,
-  openClient,
-  publishOf,
-  sensorTopic,
-  subscribeOf,
-  unique,
-} from './client.ts'
+import { acknowledgementOf, openClient, publishOf, sensorTopic, unique } from './client.ts'
 import type { Statement } from './statement.ts'
 
 /** Sections 4.3 and 4.6: the qualities of service, and the order. */
@@ -186,7 +179,6 @@ export const qosStatements: Statement[] = [
       )
       for (const id of numbers) await publisher.expect('puback', id)
       assert.deepEqual(payloads(await received(gateway, subscriber)), numbers.map(String))
-      publisher.send(subscribeOf([[topic, 0]], 9))
     },
   },
 ]

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import type { GatewayProcess } from '../../../setup/gateway-process.ts'
-import { payloads, received } from './checks.ts'
+import { openSession, payloads, publishAll, received } from './checks.ts'
 import {
   acknowledgementOf,
   connectOf,
@@ -11,27 +10,6 @@ import {
 } from './client.ts'
 import type { Statement } from './statement.ts'
 
-/** A session with a subscription, whose client is not connected. */
-async function openSession(gateway: GatewayProcess, qos = 1) {
-  const session = { id: unique('c'), clean: false, topic: unique('t/') }
-  const client = await openClient(gateway, session)
-  await client.subscribe([[session.topic, qos]])
-  await client.disconnect()
-  return session
-}
-
-/** Publishes messages of a QoS on a topic, one after the other. */
-async function publishAll(
-  gateway: GatewayProcess,
-  topic: string,
-  all: string[],
-  more: { qos?: number; retain?: boolean; dup?: boolean } = {},
-) {
-  using publisher = await openClient(gateway)
-  let id = 0
-  for (const payload of all) await publisher.publish({ topic, payload, id: ++id, ...more })
-}
-
 /** Sections 3.1.2.4, 3.2.2.2, 4.1, 4.4 and 4.5: sessions. */
 export const sessionStatements: Statement[] = [
   {
@@ -39,7 +17,7 @@ export const sessionStatements: Statement[] = [
     says: 'Without a clean session, the session of the client id continues, or a new one begins.',
     test: async gateway => {
       const session = await openSession(gateway)
-      await publishAll(gateway, session.topic, ['1', '2'], { qos: 1 })
+      await publishAll(gateway, session.topic, 1, ['1', '2'])
       using client = await openClient(gateway, session)
       assert.equal(client.sessionPresent, true)
       assert.deepEqual(payloads(await received(gateway, client)), ['1', '2'])
@@ -50,8 +28,8 @@ export const sessionStatements: Statement[] = [
     says: 'A session that is not clean keeps QoS 1 and 2 messages that arrive while it is away.',
     test: async gateway => {
       const session = await openSession(gateway, 2)
-      await publishAll(gateway, session.topic, ['one'], { qos: 1 })
-      await publishAll(gateway, session.topic, ['two'], { qos: 2 })
+      await publishAll(gateway, session.topic, 1, ['one'])
+      await publishAll(gateway, session.topic, 2, ['two'])
       using client = await openClient(gateway, session)
       const messages = await received(gateway, client)
       assert.deepEqual(
@@ -68,13 +46,13 @@ export const sessionStatements: Statement[] = [
     says: 'A clean session discards the previous session and ends with its connection.',
     test: async gateway => {
       const { id, topic } = await openSession(gateway)
-      await publishAll(gateway, topic, ['lost'], { qos: 1 })
+      await publishAll(gateway, topic, 1, ['lost'])
       const clean = await openClient(gateway, { id })
       assert.equal(clean.sessionPresent, false)
       assert.deepEqual(await received(gateway, clean), [])
       await clean.subscribe([[topic, 1]])
       await clean.disconnect()
-      await publishAll(gateway, topic, ['lost, too'], { qos: 1 })
+      await publishAll(gateway, topic, 1, ['lost, too'])
       using later = await openClient(gateway, { id, clean: false })
       assert.equal(later.sessionPresent, false)
       assert.deepEqual(await received(gateway, later), [])
@@ -160,7 +138,7 @@ export const sessionStatements: Statement[] = [
     test: async gateway => {
       const session = await openSession(gateway)
       for (const payload of ['first', 'second']) {
-        await publishAll(gateway, session.topic, [payload], { qos: 1 })
+        await publishAll(gateway, session.topic, 1, [payload])
         const client = await openClient(gateway, session)
         const message = await client.expect('publish')
         assert.equal(message.payload, payload)
@@ -177,7 +155,7 @@ export const sessionStatements: Statement[] = [
       using client = await openClient(gateway)
       await client.subscribe([[topic, 1]])
       for (const payload of ['1', '2', '3']) {
-        await publishAll(gateway, topic, [payload], { qos: 1 })
+        await publishAll(gateway, topic, 1, [payload])
         assert.deepEqual(payloads(await received(gateway, client)), [payload])
       }
     },
@@ -188,7 +166,7 @@ export const sessionStatements: Statement[] = [
     test: async gateway => {
       const session = await openSession(gateway, 2)
       const first = await openClient(gateway, session)
-      await publishAll(gateway, session.topic, ['one', 'two', 'three'], { qos: 2 })
+      await publishAll(gateway, session.topic, 2, ['one', 'two', 'three'])
       const sent = await received(gateway, first)
       const [one, two, three] = sent.map(({ id }) => id!) as [number, number, number]
       // The first is released, the second is complete, the third has no answer.
@@ -222,7 +200,7 @@ export const sessionStatements: Statement[] = [
       using live = await openClient(gateway)
       const topics = [one.topic, other.topic]
       for (const topic of topics) await live.subscribe([[topic, 1]])
-      for (const topic of topics) await publishAll(gateway, topic, [topic], { qos: 1 })
+      for (const topic of topics) await publishAll(gateway, topic, 1, [topic])
       for (const [session, expected] of [
         [one, topics],
         [other, topics.slice(1)],

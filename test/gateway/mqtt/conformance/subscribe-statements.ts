@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
+import { packet } from '../wire.ts'
 import { received, refuses } from './checks.ts'
-import { openClient, packetOf, subscribeOf, unique } from './client.ts'
+import { badTexts, bytesOf, openClient, subscribeOf, unique } from './client.ts'
 import type { Statement } from './statement.ts'
-
-const bytesOf = (hex: string) => Buffer.from(hex, 'hex')
-const badTexts = ['ff', '610062', 'eda080', ''].map(bytesOf)
 
 /** Sections 3.8 and 3.9: SUBSCRIBE and SUBACK. */
 export const subscribeStatements: Statement[] = [
@@ -13,8 +11,7 @@ export const subscribeStatements: Statement[] = [
     says: 'SUBSCRIBE has the flags 0010; any other value closes the connection.',
     test: async gateway => {
       for (let flags = 0; flags < 16; flags++) {
-        if (flags !== 2)
-          await refuses(gateway, packetOf('subscribe', flags, bytesOf('000100016100')))
+        if (flags !== 2) await refuses(gateway, packet('subscribe', flags, bytesOf('000100016100')))
       }
     },
   },

@@ -1,29 +1,7 @@
 import assert from 'node:assert/strict'
-import type { GatewayProcess } from '../../../setup/gateway-process.ts'
-import { received, willOf } from './checks.ts'
+import { openSession, publishAll, received, willOf } from './checks.ts'
 import { connectOf, openClient, openSocket, unique } from './client.ts'
 import type { Statement } from './statement.ts'
-
-/** A session with a subscription, whose client is not connected. */
-async function openSession(gateway: GatewayProcess, qos = 1) {
-  const session = { id: unique('c'), clean: false, topic: unique('t/') }
-  const client = await openClient(gateway, session)
-  await client.subscribe([[session.topic, qos]])
-  await client.disconnect()
-  return session
-}
-
-/** Publishes messages of a QoS on a topic, one after the other. */
-async function publishAll(
-  gateway: GatewayProcess,
-  topic: string,
-  all: string[],
-  more: { qos?: number; retain?: boolean; dup?: boolean } = {},
-) {
-  using publisher = await openClient(gateway)
-  let id = 0
-  for (const payload of all) await publisher.publish({ topic, payload, id: ++id, ...more })
-}
 
 /** Wills (section 3.1.2.5), and the DUP flag of sessions (section 3.3.1.1). */
 export const willStatements: Statement[] = [
@@ -32,7 +10,7 @@ export const willStatements: Statement[] = [
     says: 'A PUBLISH that is sent a second time has DUP 1.',
     test: async gateway => {
       const session = await openSession(gateway)
-      await publishAll(gateway, session.topic, ['again'], { qos: 1 })
+      await publishAll(gateway, session.topic, 1, ['again'])
       const flags: boolean[] = []
       for (let attempt = 0; attempt < 2; attempt++) {
         const client = await openClient(gateway, session)
@@ -73,9 +51,10 @@ export const willStatements: Statement[] = [
         gateway.stored().some(({ source }) => source.topic === topic) ||
           gateway.deadLetters().some(letter => letter.topic === topic),
       )
-      // A violation of the protocol, and a silence, are such ends, too.
+      // Violations of the protocol, and a silence, are such ends, too.
       await willOf(gateway, client => client.send(Buffer.from('6200', 'hex')))
       await willOf(gateway, client => client.send(connectOf({})))
+      await willOf(gateway, () => {}, { keepAliveS: 1 })
     },
   },
   {
@@ -97,7 +76,7 @@ export const willStatements: Statement[] = [
     says: 'The will is removed when it is published, and at a DISCONNECT.',
     test: async gateway => {
       const id = unique('c')
-      const { topic } = await willOf(gateway, client => client.abort(), { clientId: id })
+      const { topic } = await willOf(gateway, client => client.abort(), { id })
       using watcher = await openClient(gateway)
       await watcher.subscribe([[topic, 1]])
       const later = await openClient(gateway, { id })

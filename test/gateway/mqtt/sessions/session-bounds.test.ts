@@ -2,7 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectMqtt, type IClientOptions } from 'mqtt'
 import { describe, expect, it, vi } from 'vitest'
 import { payloadOf, startTestBroker, type TestBroker, topicOf } from '../broker-fixture.ts'
-import { openDevice, pingPacket, publishPacket, subscribePacket } from '../wire.ts'
+import {
+  openDevice,
+  packet,
+  pingPacket,
+  publishPacket,
+  subscribePacket,
+  unsubscribePacket,
+} from '../wire.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 5 }
 const A_WHILE_MS = 100
@@ -122,6 +129,38 @@ describe('the bound of', () => {
     expect(setup.broker.memory().queuedBytes).toBeGreaterThan(queuedBytes)
     expect(setup.boundReports.alarms()).toEqual([alarm('queuedMaxBytes')])
     await serves(setup)
+  })
+
+  it('queued bytes counts the messages of sessions that end their subscription, too', async () => {
+    await using setup = await startTestBroker({ queuedMaxBytes: 4096, sessionsMax: 4 })
+    using device = await openDevice(setup.port, 'device')
+    for (let n = 1; n <= 20; n++) {
+      using wire = await openDevice(setup.port, `c${n}`, session)
+      wire.send(subscribePacket(topicOf(), 1))
+      expect(await wire.next()).toBe('suback')
+      device.send(publishPacket({ topic: topicOf(), payload: payloadOf(n), id: n }))
+      expect(await device.next()).toBe(`puback ${n}`)
+      expect(await wire.next()).toBe('publish')
+      wire.send(unsubscribePacket(topicOf()))
+      expect(await wire.next()).toBe('unsuback')
+      wire.socket.destroy()
+      await wire.closed
+    }
+    expect(setup.broker.memory()).toMatchObject({ sessions: 4, subscriptions: 0 })
+    expect(setup.broker.memory().queuedMessages).toBe(4)
+    expect(setup.boundReports.alarms()).toEqual([alarm('sessionsMax')])
+    // A session without subscriptions counts until its queue is empty.
+    for (let n = 17; n <= 20; n++) {
+      using wire = await openDevice(setup.port, `c${n}`, session)
+      const { body } = (await wire.nextReply())!
+      const id = body.readUInt16BE(2 + body.readUInt16BE(0))
+      wire.send(packet('puback', 0, Buffer.from([id >> 8, id & 255])), pingPacket)
+      expect(await wire.next()).toBe('pingresp')
+    }
+    await vi.waitFor(
+      () => expect(setup.broker.memory()).toMatchObject({ sessions: 0, queuedMessages: 0 }),
+      PATIENCE,
+    )
   })
 
   it('retained messages keeps those of earlier topics; a further message is only stored', async () => {
