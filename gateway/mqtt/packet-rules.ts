@@ -103,6 +103,13 @@ const levels: Record<string, number | undefined> = { MQTT: 4, MQIsdp: 3 }
 /** The bit by which Mosquitto marks the connection of a bridge. */
 const BRIDGE_BIT = 0x80
 
+/**
+ * The longest client id. The gateway remembers the ids of clients that are away, up to 100,000 with
+ * unreleased QoS 2 messages, so the bounds of their numbers bound memory only for short ids. The
+ * specification asks for 23 bytes (section 3.1.3.1).
+ */
+const CLIENT_ID_MAX_BYTES = 256
+
 const connectFlags = {
   reserved: 0x01,
   cleanSession: 0x02,
@@ -142,6 +149,9 @@ function checkConnect(body: BodyReader): void {
   if (!body.isAtEnd) body.fail('has bytes after its last field')
   if (clientId.length === 0 && !has(connectFlags.cleanSession)) {
     body.fail('asks for a session without a client id [MQTT-3.1.3-8]', 2)
+  }
+  if (clientId.length > CLIENT_ID_MAX_BYTES) {
+    body.fail(`has a client id of more than ${CLIENT_ID_MAX_BYTES} bytes [MQTT-3.1.3-9]`, 2)
   }
 }
 

@@ -24,9 +24,9 @@ export type SessionTableOptions = {
 /**
  * Counts subscriptions and persistent sessions, and keeps them within their bounds. A session
  * counts while it has a subscription or a queue. A client at its own bound gets no further
- * subscription. When there are too many sessions, the session whose client is away for longest is
- * discarded for a new session; when all clients are connected, the new session gets no
- * subscription.
+ * subscription; a filter of many characters or levels counts as several. When there are too many
+ * sessions, the session whose client is away for longest is discarded for a new session; when all
+ * clients are connected, the new session gets no subscription.
  */
 export function createSessionTable(options: SessionTableOptions) {
   const { limits, isConnected, hasQueue, onBound, onDiscarded } = options
@@ -42,7 +42,7 @@ export function createSessionTable(options: SessionTableOptions) {
     added.delete(client)
   }
   const forgetIfEmpty = (client: string) => {
-    if (filters.sizeOf(client) === 0 && !hasQueue(client)) forget(client)
+    if (filters.weightOf(client) === 0 && !hasQueue(client)) forget(client)
   }
   const hasRoomForSession = (client: string): boolean => {
     if (sessions.has(client) || sessions.size < limits.sessionsMax) return true
@@ -56,9 +56,10 @@ export function createSessionTable(options: SessionTableOptions) {
     onDiscarded(oldest)
     return true
   }
-  const hasRoom = ({ id, clean }: Subscriber): boolean => {
-    const isClientFull = filters.sizeOf(id) >= limits.subscriptionsPerClientMax
-    const isFull = filters.count >= limits.subscriptionsMax
+  const hasRoom = ({ id, clean }: Subscriber, filter: string): boolean => {
+    const weight = weightOf(filter)
+    const isClientFull = filters.weightOf(id) + weight > limits.subscriptionsPerClientMax
+    const isFull = filters.weight + weight > limits.subscriptionsMax
     const key = isClientFull ? 'subscriptionsPerClientMax' : isFull ? 'subscriptionsMax' : null
     if (key) onBound(key, id, 'a client gets no further subscription')
     return !key && (clean || hasRoomForSession(id))
@@ -69,7 +70,7 @@ export function createSessionTable(options: SessionTableOptions) {
     subscriptions: () => filters.count,
     /** Adds a subscription. Returns false when a bound refuses the subscription. */
     subscribe(client: Subscriber, { topic, qos }: Subscription): boolean {
-      if (!filters.has(client.id, topic) && !hasRoom(client)) return false
+      if (!filters.has(client.id, topic) && !hasRoom(client, topic)) return false
       filters.add(client.id, topic)
       if (client.clean) return true
       const stored = sessions.get(client.id) ?? new Map<string, Subscription>()
@@ -108,26 +109,50 @@ export function createSessionTable(options: SessionTableOptions) {
   }
 }
 
-/** The topic filters of each client, connected or with a session, and their number. */
+/** The memory of a filter grows with its characters and its levels. */
+const WEIGHED_CHARACTERS = 256
+const WEIGHED_LEVELS = 10
+
+/** As how many subscriptions a filter counts: a long or deep filter needs the memory of several. */
+function weightOf(filter: string): number {
+  const levels = filter.split('/').length
+  return Math.ceil(Math.max(filter.length / WEIGHED_CHARACTERS, levels / WEIGHED_LEVELS))
+}
+
+/** The topic filters of each client, connected or with a session, with their number and weight. */
 function createFilterCount() {
-  const byClient = new Map<string, Set<string>>()
-  let count = 0
+  const byClient = new Map<string, { filters: Set<string>; weight: number }>()
+  let [count, weight] = [0, 0]
   return {
     get count() {
       return count
     },
-    sizeOf: (client: string) => byClient.get(client)?.size ?? 0,
-    has: (client: string, filter: string) => byClient.get(client)?.has(filter) ?? false,
+    get weight() {
+      return weight
+    },
+    weightOf: (client: string) => byClient.get(client)?.weight ?? 0,
+    has: (client: string, filter: string) => byClient.get(client)?.filters.has(filter) ?? false,
     add(client: string, filter: string): void {
-      const filters = byClient.get(client) ?? new Set()
-      if (!filters.has(filter)) count++
-      byClient.set(client, filters.add(filter))
+      const own = byClient.get(client) ?? { filters: new Set(), weight: 0 }
+      if (own.filters.has(filter)) return
+      byClient.set(client, own)
+      own.filters.add(filter)
+      own.weight += weightOf(filter)
+      weight += weightOf(filter)
+      count++
     },
     remove(client: string, filter: string): void {
-      if (byClient.get(client)?.delete(filter)) count--
+      const own = byClient.get(client)
+      if (!own?.filters.delete(filter)) return
+      own.weight -= weightOf(filter)
+      weight -= weightOf(filter)
+      count--
     },
     removeAll(client: string): void {
-      count -= byClient.get(client)?.size ?? 0
+      const own = byClient.get(client)
+      if (!own) return
+      count -= own.filters.size
+      weight -= own.weight
       byClient.delete(client)
     },
   }

@@ -64,7 +64,8 @@ describe('a packet that declares too many bytes', () => {
     using wire = await openWire(setup.port)
     wire.send(header('connect', 0, 16 * 1024 + 1))
     expect(await wire.next()).toBe('closed')
-    using device = await openDevice(setup.port, 'x'.repeat(16 * 1024 - 12))
+    const will = { topic: 'a', payload: 'x'.repeat(16 * 1024 - 18), qos: 0 }
+    using device = await openDevice(setup.port, 'c', { will })
     device.send(pingPacket)
     expect(await device.next()).toBe('pingresp')
   })

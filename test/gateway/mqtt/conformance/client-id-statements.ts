@@ -116,8 +116,11 @@ export const clientIdStatements: Statement[] = [
       const long = 'x'.repeat(24)
       const old = { name: 'MQIsdp', level: 3, id: long }
       await isRefusedWith(2, answersTo(gateway, connectOf(old)))
-      using client = await openClient(gateway, { id: long })
-      await client.ping()
+      await isRefusedWith(2, answersTo(gateway, connectOf({ id: 'x'.repeat(257) })))
+      for (const id of [long, 'x'.repeat(256)]) {
+        using client = await openClient(gateway, { id })
+        await client.ping()
+      }
     },
   },
   {

@@ -28,6 +28,7 @@ const END = `
 
 ## What the specification leaves open
 
+- A client id has at most 256 bytes.
 - A message whose topic has a control character becomes a dead letter. The gateway neither
   forwards nor retains it, because some clients end when they receive such a topic.
 - A message to a topic that begins with \`$\` becomes a dead letter and is not forwarded.

@@ -94,6 +94,27 @@ describe('the bound of', () => {
     await serves(setup)
   })
 
+  it('subscriptions counts a filter of many characters or levels as several', async () => {
+    await using setup = await startTestBroker({ subscriptionsPerClientMax: 12 })
+    using wire = await openDevice(setup.port, 'c')
+    const codeOf = async (filter: string) => {
+      wire.send(subscribePacket(filter))
+      return (await wire.nextReply())!.body[2]
+    }
+    expect(await codeOf('x'.repeat(13 * 256))).toBe(0x80)
+    expect(await codeOf('x'.repeat(6 * 256))).toBe(0)
+    expect(await codeOf('/'.repeat(60))).toBe(0x80)
+    expect(await codeOf('/'.repeat(49))).toBe(0)
+    expect([await codeOf('a'), await codeOf('b')]).toEqual([0, 0x80])
+    wire.send(unsubscribePacket('x'.repeat(6 * 256)))
+    expect(await wire.next()).toBe('unsuback')
+    expect(await codeOf('/'.repeat(60))).toBe(0x80)
+    expect(await codeOf('/'.repeat(59))).toBe(0)
+    expect(setup.broker.memory().subscriptions).toBe(3)
+    wire.socket.destroy()
+    await vi.waitFor(() => expect(setup.broker.memory().subscriptions).toBe(0), PATIENCE)
+  })
+
   it('queued messages drops later ones for a session that is away, and costs it no time', async () => {
     await using setup = await startTestBroker({ queuedMessagesMax: 3 })
     await abandonSession(setup, 'away', 'building/#')
