@@ -3,6 +3,7 @@ import {
   createProgram,
   exitWith,
   requireConfig,
+  requireKafkaConfig,
   runCommand,
   withConfig,
 } from '../../config/process/command-line.ts'
@@ -47,8 +48,9 @@ withConfig(program, env)
   )
   .option('--json', 'print the counts as one JSON object')
   .action(async (paths: string[], options: Options) => {
-    const config = requireConfig(options.config, env)
-    const { topic = config.consumers.importTopic, dryRun = false, skipFaulty = false } = options
+    const { dryRun = false, skipFaulty = false } = options
+    const config = (dryRun ? requireConfig : requireKafkaConfig)(options.config, env)
+    const { topic = config.consumers.importTopic } = options
     const mapping = mappingOf(options)
     const { site, zone, device, timeColumn, textColumns, decimal } = options
     const columns = { site, zone, device, timeColumn, textColumns, decimal }

@@ -97,7 +97,8 @@ async function requireTopics(stream: EventStream, topics: readonly string[]): Pr
   if (missing.length > 0) {
     throw new CannotConsume(
       `topic ${missing.join(', ')} does not exist or is not visible to this user: create the ` +
-        'topic (./sluice doctor --create-topics), or grant READ and DESCRIBE',
+        'topic (./sluice doctor --create-topics; for recordings ./sluice import), or grant READ ' +
+        'and DESCRIBE',
     )
   }
   requireEqualPartitionCounts(offsets)

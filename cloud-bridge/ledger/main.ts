@@ -43,8 +43,9 @@ the topic that the gateways use.
 
 Exit codes:
   0  every gateway is complete up to its newest heartbeat
-  1  events are missing or were dropped for a reason that the report names; or notes are lost (a
-     dead letter or the explanation of a gap can be among them), even if all events are proven.
+  1  events are missing, dropped, unexplained, conflicting or retired, as the report says; or notes
+     are lost (a dead letter or the explanation of a gap can be among them), even if all events are
+     proven.
      A note is lost when its number is in neither the ledger topic nor the dead-letter topic
   2  cannot verify: wrong configuration, Kafka unreachable, topic missing
   3  nothing is missing, but that cannot be proven now: unproven or silent`,

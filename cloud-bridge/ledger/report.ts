@@ -42,8 +42,9 @@ export function createReport(
 }
 
 /**
- * 0: complete. 1: events are missing or were dropped, or notes are lost (a lost note can have been
- * a dead letter, or the explanation of a gap). 3: nothing is missing, but that cannot be proven.
+ * 0: complete. 1: events are missing, dropped, unexplained, conflicting or retired, or notes are
+ * lost (a lost note can have been a dead letter, or the explanation of a gap). 3: nothing is
+ * missing, but that cannot be proven.
  */
 export function exitCodeOf({ verdict }: LedgerReport): number {
   const codes = { complete: 'DONE', incomplete: 'ERR_NEGATIVE', unproven: 'ERR_UNPROVEN' } as const

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import { withRunningKafka } from '../../config/local-run.ts'
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { fetchState } from '../processes/sluice-process.ts'
 import { startDisplay } from './display.ts'
@@ -20,7 +21,8 @@ export async function showStatus({ config, json = false, signal }: StatusOptions
     process.stdout.write(`${JSON.stringify(state)}\n`)
     return state.gateway || state.bridge ? 0 : 1
   }
-  const headings = screenHeadings(config)
+  // The heading names the Kafka, so no further line does.
+  const headings = screenHeadings(withRunningKafka(config, () => {}))
   const onInterrupt = 'Ctrl-C ends this screen; gateway and bridge continue.'
   await using _display = startDisplay({ fetchStates, headings, onInterrupt })
   await new Promise(resolve => signal.addEventListener('abort', resolve))

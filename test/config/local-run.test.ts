@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -55,9 +56,12 @@ describe('the note of a running sluice up', () => {
     const outbox = { ...defaults.outbox, file: place.outboxFile }
     expect(dirname(localRunFile({ outbox }))).toBe(dirname(place.outboxFile))
     using _note = openLocalRunNote({ outbox }, run)
+    writeFileSync(place.file('room.csv'), 'time,co2\n2026-05-01T08:00:00Z,612\n')
     const commands = [
       ['ledger', 'verify'],
+      ['ledger', 'retire', 'gw', '--reason', 'test'],
       ['doctor'],
+      ['import', place.file('room.csv')],
       ['deadletters', 'list', '--cloud'],
       ['replay', '--from', '-1h', '--archive', join(dirname(place.outboxFile), 'archive')],
     ]
@@ -69,4 +73,15 @@ describe('the note of a running sluice up', () => {
       ])
     }
   }, 120_000)
+
+  it('gives the live screen of ./sluice status its address of Kafka', async () => {
+    using place = openWorkspace()
+    const outbox = { ...defaults.outbox, file: place.outboxFile }
+    using _note = openLocalRunNote({ outbox }, run)
+    const { child, output, ended } = place.start('status')
+    await once(child.stdout, 'data')
+    child.kill('SIGINT')
+    await ended
+    expect(output.stdout).toContain('to 127.0.0.1:1, pages')
+  }, 60_000)
 })

@@ -1,4 +1,4 @@
-import { compactPartition, firstLooseDay } from './compaction-run.ts'
+import { compactPartition, firstLooseDay, needsCompaction } from './compaction-run.ts'
 import { durableFilesystem } from './files/durable-filesystem.ts'
 import { listPartitions } from './manifest/day-files.ts'
 import { claimPartition } from './partition.ts'
@@ -12,14 +12,18 @@ export type CompactArchiveOptions = {
 
 /**
  * Compacts all partitions of an archive: merges the files of all dates before today. A member that
- * owns a partition is fenced and claims the partition afterwards. Resolves with the number of
- * replaced files, of new files, and of problems; with null when there is no archive.
+ * owns a partition with such files is fenced, and claims the partition at its next commit. Resolves
+ * with the number of replaced files, of new files, and of problems; with null when there is no
+ * archive.
  */
 export async function compactArchive({ dir, signal, onMessage }: CompactArchiveOptions) {
   const partitions = await listPartitions(dir)
   if (partitions.length === 0) return null
   const total = { replaced: 0, files: 0, problems: 0 }
+  const day = firstLooseDay(1)
   for (const partition of partitions) {
+    // A fenced member reads its uncommitted events from Kafka again.
+    if (!(await needsCompaction(dir, partition, day))) continue
     const archive = await claimPartition({
       ...{ dir, partition, disk: durableFilesystem },
       onSealed: (number, day, hash) => onMessage(`partition ${number}: seal of ${day}: ${hash}`),
@@ -32,7 +36,7 @@ export async function compactArchive({ dir, signal, onMessage }: CompactArchiveO
           onMessage(`partition ${partition}: ${reason}`)
         },
       },
-      firstLooseDay(1),
+      day,
     )
     total.replaced += counts.replaced
     total.files += counts.files

@@ -53,6 +53,19 @@ export async function compactPartition(
 }
 
 /**
+ * Whether a compaction of a partition has files to merge, or a fault to report. Needs no ownership
+ * of the partition, so its owner continues undisturbed.
+ */
+export async function needsCompaction(
+  dir: string,
+  partition: number,
+  day: string,
+): Promise<boolean> {
+  const { named, faults } = await readChain(dir, partition)
+  return faults.length > 0 || planCompaction(named.values(), day).length > 0
+}
+
+/**
  * The first day whose events are not compacted yet, `afterDays` days after a date ends: with 1, the
  * present day.
  */

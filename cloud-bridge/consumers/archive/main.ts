@@ -53,7 +53,8 @@ withConfig(program.command('compact'), env)
   .addHelpText(
     'after',
     `
-A running consumer \`archive\` gives its partitions away for a moment and continues.
+A running consumer \`archive\` loses the partitions that have files to merge. At its next commit the
+consumer claims them again, and reads from Kafka again what it has not committed.
 
 Exit codes:
   0  all files of earlier dates are merged

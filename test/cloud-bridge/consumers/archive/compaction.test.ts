@@ -100,11 +100,20 @@ describe('a compaction', () => {
     expect(existsSync(join(folder.dir, damaged))).toBe(true)
   })
 
-  it('fences the member that owns the partition', async () => {
-    using folder = createTemporaryDir()
-    await using work = await openWork(folder)
-    await compact(folder.dir)
-    await expect(feed(work, TOPIC, recordsOf(createEvents(8)))).rejects.toThrow(Fenced)
+  it('fences the member that owns a partition with files to merge, and no other', async () => {
+    using folder = await createSmallFiles(8)
+    const later = (first: number, end: number) => recordsOf(createEvents(end).slice(first), first)
+    {
+      await using work = await openWork(folder)
+      expect(await compact(folder.dir)).toMatchObject({ files: 4 })
+      await expect(feed(work, TOPIC, later(8, 16))).rejects.toThrow(Fenced)
+    }
+    {
+      await using work = await openWork(folder)
+      expect(await compact(folder.dir)).toMatchObject({ files: 0 })
+      await feed(work, TOPIC, later(8, 16))
+    }
+    expect(await readArchived(folder.dir)).toHaveLength(16)
   })
 })
 
