@@ -61,7 +61,7 @@ withConfig(program, process.env).action(async ({ config: file }) => {
   setPriority(6)
   await run(config)
 })
-// The process exits although a read of the ledger topic may still wait for Kafka.
+// The process exits although a check of Kafka, or a read of the ledger topic, may still wait.
 await runCommand(program, { exits: true })
 
 async function run(config: Config): Promise<void> {
@@ -93,7 +93,7 @@ async function run(config: Config): Promise<void> {
       flows: () => flows.states,
     })
     const kafkaWatch = createLoggedKafkaWatch(config, client.stream, log)
-    const ledgerWatch = createLoggedLedgerWatch(client.stream, kafka.topics.ledger, source, log)
+    const ledgerWatch = createLoggedLedgerWatch(kafka, client.stream, source, log)
     const batchBoundary = createBatchBoundary(source.wake)
     const commandParts = { config, log, source, flows, batchBoundary, partitionsOf, kafkaWatch }
     const parts = () => ({ source, metrics, hotZones, flows: flows.states })
@@ -166,13 +166,13 @@ function createLoggedKafkaWatch(config: Config, { topicOffsets }: EventStream, l
 
 /** Watches the ledger topic for another gateway with a copy of this store or with this id. */
 function createLoggedLedgerWatch(
+  { topics: { ledger: topic }, brokers }: Config['kafka'],
   stream: EventStream,
-  topic: string,
   source: EventSource,
   log: Log,
 ): LedgerWatch {
   return createLedgerWatch({
-    ...{ stream, topic },
+    ...{ stream, topic, brokers },
     ownRun() {
       const [store, epoch] = [source.store, source.readEpoch()]
       if (!store || epoch === null) return null

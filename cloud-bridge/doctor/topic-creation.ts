@@ -46,28 +46,28 @@ export async function createMissingTopics(
   { topics: bridgeTopics, partitions, effectTopics = [] }: TopicNames,
   replicas?: number,
 ): Promise<Finding[]> {
-  const effectNames = Object.fromEntries(effectTopics.map(({ topic }) => [topic, topic]))
-  const names: Record<string, string> = { ...effectNames, ...bridgeTopics }
-  const before = await readTopicSettings(names, topics)
-  const readings = before.readings!
+  const names = [...Object.values(bridgeTopics), ...effectTopics.map(({ topic }) => topic)]
+  const readAll = () =>
+    readTopicSettings(Object.fromEntries(names.map(name => [name, name])), topics)
+  const before = await readAll()
+  const readings = before[bridgeTopics.readings]!
   const spreadOver =
     partitions ?? (readings instanceof Error ? DEFAULT_PARTITIONS : readings.partitions)
   const singles = [bridgeTopics.deadletters, bridgeTopics.ledger]
   const compacted = effectTopics.flatMap(({ topic, isCompacted }) => (isCompacted ? [topic] : []))
-  const keys = [...Object.keys(bridgeTopics), ...Object.keys(effectNames)]
-  const planOf = (key: string): NewTopic => ({
-    ...{ topic: names[key]!, partitions: singles.includes(names[key]!) ? 1 : spreadOver },
+  const planOf = (topic: string): NewTopic => ({
+    ...{ topic, partitions: singles.includes(topic) ? 1 : spreadOver },
     ...(replicas !== undefined && { replicas }),
-    ...(compacted.includes(names[key]!) && { isCompacted: true }),
+    ...(compacted.includes(topic) && { isCompacted: true }),
   })
   // A user who may create topics may not always see them; existing topics are left unchanged.
-  const missing = keys.filter(key => before[key] instanceof Error)
+  const missing = names.filter(name => before[name] instanceof Error)
   const failure = await createTopics(topics, missing.map(planOf))
-  const after = await readTopicSettings(names, topics)
-  return keys.map(key => {
-    const subject = `topic ${names[key]}`
-    const [existing, created] = [before[key]!, after[key]!]
-    if (!(existing instanceof Error)) return existingFinding(subject, existing, planOf(key))
+  const after = await readAll()
+  return names.map(name => {
+    const subject = `topic ${name}`
+    const [existing, created] = [before[name]!, after[name]!]
+    if (!(existing instanceof Error)) return existingFinding(subject, existing, planOf(name))
     if (!(created instanceof Error)) return ok(subject, `created: ${topicSummary(created)}`)
     const cure = 'See docs/security.md for the necessary rights'
     return fault(subject, ...splitCure(`not created, ${failure ?? created.message}`, cure))

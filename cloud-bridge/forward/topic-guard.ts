@@ -4,8 +4,9 @@ import { type EventSink, SinkUnavailable } from '../ports/event-sink.ts'
 
 const CHECK_EVERY_MS = 5 * 60_000
 /**
- * The first events for a topic with CreateTime wait at most this long until the clocks are
- * compared. The gateway writes a heartbeat to the ledger every ten seconds.
+ * From the first answer of Kafka on, the first events for a topic with CreateTime wait at most this
+ * long until the clocks are compared. The gateway writes a heartbeat to the ledger every ten
+ * seconds.
  */
 const COMPARE_CLOCKS_WITHIN_MS = 15_000
 
@@ -22,7 +23,7 @@ export type TopicGuardOptions = {
    * Called once when the right to read topic settings is missing; the topics are then not checked.
    */
   onCheckNotAllowed(topic: string): void
-  nowMs?: () => number
+  monotonicMs?: () => number
 }
 
 /**
@@ -30,14 +31,19 @@ export type TopicGuardOptions = {
  * Prevents the sending of events that Kafka's retention would delete at once: a guarded sink throws
  * SinkUnavailable until the topic's settings are fixed.
  */
-export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOptions) {
-  const startedAtMs = nowMs()
+export function createTopicGuard({
+  monotonicMs = () => performance.now(),
+  ...options
+}: TopicGuardOptions) {
+  let answeredAtMs: number | null = null
   const checks = new Map<string, { settings: TopicSettings; atMs: number }>()
   let isNotAllowed = false
 
   const check = async (topic: string) => {
     const settings = await options.settingsOf(topic)
-    checks.set(topic, { settings, atMs: nowMs() })
+    const atMs = monotonicMs()
+    answeredAtMs ??= atMs
+    checks.set(topic, { settings, atMs })
     if (settings.config === 'not allowed' && !isNotAllowed) {
       isNotAllowed = true
       options.onCheckNotAllowed(topic)
@@ -46,7 +52,7 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
   }
   const faultIn = (topic: string, { config }: TopicSettings) => {
     if (config === 'not allowed') return null
-    const isWaiting = nowMs() - startedAtMs < COMPARE_CLOCKS_WITHIN_MS
+    const isWaiting = monotonicMs() - (answeredAtMs ?? 0) < COMPARE_CLOCKS_WITHIN_MS
     if (isWaiting && expiresBySenderTime(config) && !options.isKafkaTimeKnown(topic)) {
       return `${topic} keeps records by the sender's time (CreateTime): ${COMPARING}`
     }
@@ -56,8 +62,8 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
     const last = checks.get(topic)
     // A faulty topic is checked at every attempt: the back-off paces the attempts.
     if (!last || faultIn(topic, last.settings)) return faultIn(topic, await check(topic))
-    if (nowMs() - last.atMs >= CHECK_EVERY_MS) {
-      last.atMs = nowMs()
+    if (monotonicMs() - last.atMs >= CHECK_EVERY_MS) {
+      last.atMs = monotonicMs()
       // The send does not wait for this check, and reports an unavailable Kafka itself.
       check(topic).catch(() => {})
     }
@@ -86,7 +92,8 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
 }
 
 const COMPARING =
-  'the first events wait up to 15 s until the clock of this machine is compared with the clock of Kafka'
+  'the first events wait up to 15 s until the clock of this machine is compared with the clock ' +
+  'of Kafka'
 
 const settingsUnknown = (topic: string, error: Error) =>
   `the settings of topic ${topic} cannot be read: ${error.message}`

@@ -5,9 +5,9 @@ const ATTEMPTS_MAX = 20
 const RETRY_MS = 500
 
 /**
- * Sends a batch for a command that a person waits for: tries again for ten seconds while Kafka is
- * unavailable. Resolves with the fate of each record. Rejects with SinkUnavailable when Kafka stays
- * unavailable.
+ * Sends a batch for a command that a person waits for: while Kafka is unavailable, at most 20 times
+ * with half a second in between. Resolves with the fate of each record. Rejects with
+ * SinkUnavailable when Kafka stays unavailable.
  */
 export async function sendWithRetries(sink: Sender, batch: Batch): Promise<KnownFate[]> {
   for (let attempt = 1; ; attempt++) {

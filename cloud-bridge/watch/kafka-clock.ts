@@ -4,11 +4,11 @@ export type KafkaClock = ReturnType<typeof createKafkaClock>
 
 /**
  * Compares the clock of this machine with Kafka's clock. A topic with LogAppendTime reports Kafka's
- * time with each acknowledgement; `asked` is the topic of which the first acknowledgement ends the
- * wait, with or without a time.
+ * time with each acknowledgement. The first acknowledgement of `ledgerTopic` ends the wait for
+ * Kafka's time even when it has no time.
  */
 export function createKafkaClock(
-  asked: string,
+  ledgerTopic: string,
   nowMs = () => Date.now(),
   monotonicMs = () => performance.now(),
 ) {
@@ -16,7 +16,7 @@ export function createKafkaClock(
   let isAnswered = false
   return {
     stored({ topic, appendTimeMs }: StoredRecords): void {
-      isAnswered ||= topic === asked || appendTimeMs !== null
+      isAnswered ||= topic === ledgerTopic || appendTimeMs !== null
       if (appendTimeMs !== null) known = { kafkaMs: appendTimeMs, atMs: monotonicMs() }
     },
     /** Whether Kafka has said its time, or has shown that no topic says it. */

@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import { pause } from '../../config/process/pause.ts'
+import { nullOnAbort } from '../consumers/runtime/abortable.ts'
 import { describeError } from '../kafka/errors.ts'
 import type { StoredRecords } from '../ports/event-sink.ts'
 import type { EventStream } from '../ports/event-stream.ts'
@@ -23,9 +24,10 @@ export type KafkaWatchOptions = {
 }
 
 /**
- * Watches Kafka beside the deliveries. While nothing is sent, the watch asks Kafka every 30 s, so
- * that an operator learns of an outage before the next event. Each acknowledgement shows Kafka's
- * clock, and whether Kafka still has the records that it acknowledged before.
+ * Watches Kafka beside the deliveries. While nothing is acknowledged, the watch sends a request to
+ * Kafka every 30 s, so that an operator learns of an outage before the next event. Each
+ * acknowledgement shows Kafka's clock, and whether Kafka still has the records that Kafka
+ * acknowledged before.
  */
 export function createKafkaWatch(options: KafkaWatchOptions) {
   const { config, topicOffsets, onChange, checkEveryMs = CHECK_EVERY_MS } = options
@@ -78,12 +80,16 @@ export function createKafkaWatch(options: KafkaWatchOptions) {
         ...offsets.lost.map(lost => lostAlarm(lost, config)),
       ]
     },
-    /** Checks Kafka while nothing is acknowledged, until `signal` aborts. */
+    /**
+     * Checks Kafka while nothing is acknowledged, until `signal` aborts. A check that still waits
+     * for Kafka does not delay the end.
+     */
     async run(signal: AbortSignal): Promise<void> {
       while (!signal.aborted) {
         const idleMs = performance.now() - answeredAtMs
         await pause(away ? checkEveryMs : Math.max(1, checkEveryMs - idleMs), signal)
-        if (!signal.aborted && performance.now() - answeredAtMs >= checkEveryMs) await check()
+        if (signal.aborted || performance.now() - answeredAtMs < checkEveryMs) continue
+        await nullOnAbort(check(), signal)
       }
     },
   }

@@ -1,4 +1,5 @@
 import { pause } from '../../config/process/pause.ts'
+import { nullOnAbort } from '../consumers/runtime/abortable.ts'
 import { describeError } from '../kafka/errors.ts'
 import type { EventStream, ReadRecord } from '../ports/event-stream.ts'
 import { createObservedRuns, type OwnStore } from './observed-runs.ts'
@@ -22,6 +23,8 @@ export type OwnRun = OwnStore & { epoch: number }
 export type LedgerWatchOptions = {
   stream: EventStream
   topic: string
+  /** `kafka.brokers`, which a reason of `onUnreadable` may name. */
+  brokers: readonly string[]
   /** Null while there is no outbox to read. */
   ownRun(): OwnRun | null
   /** Called once when the topic cannot be read, with the reason; null when it can be read again. */
@@ -39,7 +42,7 @@ export type LedgerWatch = ReturnType<typeof createLedgerWatch>
  * deliveries. A Kafka that is away, or a missing right to read, ends by itself.
  */
 export function createLedgerWatch(options: LedgerWatchOptions) {
-  const { stream, topic, ownRun, onWarning, readEveryMs = READ_EVERY_MS } = options
+  const { stream, topic, brokers, ownRun, onWarning, readEveryMs = READ_EVERY_MS } = options
   let reader: ReturnType<typeof createLedgerReader> | null = null
   let read: OwnStore | null = null
   let warnings: string[] = []
@@ -62,7 +65,7 @@ export function createLedgerWatch(options: LedgerWatchOptions) {
       await reader.readNewest()
       report(null)
     } catch (error) {
-      report(describeError(error))
+      report(describeError(error, brokers))
       return false
     }
     const before = new Set(warnings)
@@ -78,10 +81,7 @@ export function createLedgerWatch(options: LedgerWatchOptions) {
     /** Reads the topic every few minutes until `signal` aborts. */
     async run(signal: AbortSignal): Promise<void> {
       while (!signal.aborted) {
-        const aborted = new Promise<null>(resolve => {
-          signal.addEventListener('abort', () => resolve(null), { once: true })
-        })
-        const isRead = await Promise.race([check(), aborted])
+        const isRead = await nullOnAbort(check(), signal)
         await pause(isRead ? readEveryMs : Math.min(readEveryMs, RETRY_MS), signal)
       }
     },

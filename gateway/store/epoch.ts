@@ -15,13 +15,13 @@ import { splitEpochEnd } from './notes/note-size.ts'
 /**
  * Begins a new epoch in one transaction: assigns the epoch's number, and writes an `epoch` note
  * that names the previous epoch and its zone heads; `heads` notes before the `epoch` note name the
- * heads of very many zones. Sequences that the bell or the inbox name and
- * that the outbox does not store become a note of kind `hole`. New sequences start after the
- * highest sequence that the outbox, the bell or the inbox name. Thus no sequence is assigned twice,
- * and none is below the bridge's position, where the bridge would skip the event, even if one of
- * the files was restored from a backup. Without a configured id, the store keeps its gateway's id,
- * and a new store draws one. Throws DamagedFileError when the store id, the epoch or the
- * last sequence in the file is damaged.
+ * heads of very many zones. Sequences that the bell or the inbox name and that the outbox does not
+ * store become a note of kind `hole`. New sequences start after the highest sequence that the
+ * outbox, the bell or the inbox name. Thus no sequence is assigned twice, and none is below the
+ * bridge's position, where the bridge would skip the event, even if one of the files was restored
+ * from a backup. Without a configured id, the store keeps the id of its gateway, and a new store
+ * gets a drawn id. Throws DamagedFileError when the store id, the epoch or the last sequence in the
+ * file is damaged.
  */
 export function beginEpoch(
   db: Database,

@@ -10,3 +10,13 @@ export async function rejectOnAbort<T>(work: Promise<T>, signal: AbortSignal): P
     signal.removeEventListener('abort', onAbort)
   }
 }
+
+/** Settles as `work` does, or resolves with null as soon as `signal` aborts. */
+export async function nullOnAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  try {
+    return await rejectOnAbort(work, signal)
+  } catch (error) {
+    if (signal.aborted) return null
+    throw error
+  }
+}

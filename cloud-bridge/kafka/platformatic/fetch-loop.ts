@@ -1,7 +1,7 @@
 import { pause } from '../../../config/process/pause.ts'
 import type { Assignment, PartitionQueue } from '../assignment.ts'
 import { ErrorCode } from '../error-codes.ts'
-import { describeError, isNotAuthorized } from '../errors.ts'
+import { isNotAuthorized } from '../errors.ts'
 import { FETCH_MAX_WAIT_MS, PARTITION_MAX_BYTES, RESPONSE_MAX_BYTES } from '../group.ts'
 import type { Cluster, PartitionLeaders } from './cluster.ts'
 import { type FetchedPartition, fetchBatches, firstOffsetAfterDeletion } from './fetch-request.ts'
@@ -26,7 +26,7 @@ export async function readAssignment(
   cluster: Cluster,
   topics: readonly string[],
   assignment: Assignment,
-  onUnavailable: (reason: string) => void,
+  onUnavailable: (error: unknown) => void,
 ): Promise<void> {
   const { signal } = assignment
   const queues = await assignment.queues
@@ -38,7 +38,7 @@ export async function readAssignment(
     } catch (error) {
       if (signal.aborted) return
       if (isNotAuthorized(error)) throw error
-      if (!isRetriable(error)) onUnavailable(describeError(error))
+      if (!isRetriable(error)) onUnavailable(error)
       await pause(RETRY_MS, signal)
     }
   }

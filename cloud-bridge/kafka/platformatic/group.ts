@@ -3,6 +3,7 @@ import { pause } from '../../../config/process/pause.ts'
 import type { ConsumerGroup, Membership } from '../../ports/consumer-group.ts'
 import type { Assignment } from '../assignment.ts'
 import type { KafkaOptions } from '../client.ts'
+import { describeError } from '../errors.ts'
 import {
   COMMIT_INTERVAL_MS,
   createConsumerGroup,
@@ -52,7 +53,9 @@ async function runMember(
       const assignment = onRebalance(joined.partitions)
       const isOutdated = () => hasNewPartitions(joined, countPartitions)
       await Promise.race([
-        readAssignment(cluster, topics, assignment, onUnavailable),
+        readAssignment(cluster, topics, assignment, error =>
+          onUnavailable(describeError(error, options.brokers)),
+        ),
         keepMembership(member, membership, assignment, isOutdated),
         aborted,
       ])

@@ -14,10 +14,10 @@ export type DoomedGroup = GroupHead & { to: number }
  * Creates the tombstones of groups, which are in order: one tombstone for each run of adjacent,
  * undelivered groups of an epoch. `undelivered` are the ranges that the bridge has still to
  * deliver; null means that they are unknown, so that all events count as undelivered. A run whose
- * zones exceed `NOTE_MAX_BYTES` has several tombstones. For a group
- * whose header cannot be trusted, the tombstone contains sequences and no zones. An emptied group
- * gets no tombstone, because it got one when it was emptied. The tombstone of a thinned group also
- * names the events that thinning removed before.
+ * zones exceed `NOTE_MAX_BYTES` has several tombstones. For a group whose header cannot be trusted,
+ * the tombstone contains sequences and no zones. An emptied group gets no tombstone, because its
+ * tombstone was written when the group was emptied. The tombstone of a thinned group also names the
+ * events that thinning removed before.
  */
 export function tombstonesOf(
   groups: DoomedGroup[],

@@ -56,8 +56,11 @@ export const refillOutbox = (owner: Owner) => (db: Database, damaged: DamagedFil
     const allNotes = { from: firstNote, to: lastNote }
     const lostNotes = subtractSpans(allNotes, [...notes.present, ...notes.explainedNotes])
     if (id) {
-      // The stored id stays until the next run begins, which reports a rename.
-      const gateway = store?.gateway ?? notes.gateway ?? configured ?? drawGatewayId(id)
+      // The stored id stays until the next run begins, which reports a rename. The row of the store
+      // has no checksum, so the `epoch` note of the same epoch is trusted more.
+      const ofSameEpoch = store?.epoch === notes.epoch ? notes.gateway : null
+      const stored = ofSameEpoch ?? store?.gateway ?? notes.gateway
+      const gateway = stored ?? configured ?? drawGatewayId(id)
       const row = { id, gateway, created: store?.created ?? damaged.atMs, epoch }
       db.prepare('INSERT INTO store VALUES (@id, @gateway, @created, @epoch)').run(row)
     }

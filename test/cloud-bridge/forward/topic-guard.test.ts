@@ -80,7 +80,7 @@ describe('the guard', () => {
     const guard = createTopicGuard({
       ...{ settingsOf, onCheckNotAllowed, lagMs: () => clock.lagMs },
       isKafkaTimeKnown: () => clock.isCompared,
-      nowMs: () => clock.nowMs,
+      monotonicMs: () => clock.nowMs,
     })
     return {
       send,
@@ -126,6 +126,18 @@ describe('the guard', () => {
     Object.assign(clock, { isCompared: false, nowMs: 16_000 })
     await sink.send(batch)
     expect(send).toHaveBeenCalledTimes(2)
+  })
+
+  it('lets the first events wait also when Kafka answers long after the start', async () => {
+    const { send, settingsOf, clock, sink } = rig(createTime)
+    Object.assign(clock, { lagMs: 0, isCompared: false })
+    settingsOf.mockRejectedValueOnce(new Error('unavailable'))
+    await expect(sink.send(batch)).rejects.toThrow(/unavailable/)
+    clock.nowMs = HOUR_MS
+    await expect(sink.send(batch)).rejects.toThrow(/compared with the clock of Kafka/)
+    clock.nowMs += 16_000
+    await sink.send(batch)
+    expect(send).toHaveBeenCalledTimes(1)
   })
 
   it('sends without the right to check, and reports that once', async () => {

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { createKafkaWatch } from '../../../cloud-bridge/watch/kafka-watch.ts'
+import { defaults } from '../../../config/config.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { clients, createTopics, describeWithKafka } from '../../setup/kafka/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
@@ -10,6 +12,24 @@ import { freshTopics, startBridge, type Topics } from '../forward/running-bridge
 import { reading } from '../readings.ts'
 
 const soon = { timeout: 30_000, interval: 50 }
+
+it('the watch ends at once when it is aborted during a check that never ends', async () => {
+  const checking = Promise.withResolvers<void>()
+  const topics = freshTopics()
+  const watch = createKafkaWatch({
+    config: { kafka: { topics, brokers: [] }, outbox: defaults.outbox },
+    topicOffsets() {
+      checking.resolve()
+      return new Promise(() => {})
+    },
+    ...{ onChange() {}, checkEveryMs: 1 },
+  })
+  const ending = new AbortController()
+  const running = watch.run(ending.signal)
+  await checking.promise
+  ending.abort()
+  await running
+})
 
 describeWithKafka('a bridge that watches Kafka', () => {
   let on: ProxiedKafka

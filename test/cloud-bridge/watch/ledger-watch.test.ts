@@ -38,7 +38,7 @@ function startTopic() {
   const log: (string | null)[] = []
   const current: { own: OwnRun | null } = { own }
   const watch = createLedgerWatch({
-    ...{ stream, topic: 'ledger', readEveryMs: 5, ownRun: () => current.own },
+    ...{ stream, topic: 'ledger', brokers: [], readEveryMs: 5, ownRun: () => current.own },
     onUnreadable: reason => log.push(reason),
     onWarning: text => log.push(text),
   })
@@ -92,7 +92,7 @@ describe('the watch over the ledger topic', () => {
     const never = () => new Promise<never>(() => {})
     const watch = createLedgerWatch({
       stream: { topicOffsets: never, readBetween: never },
-      ...{ topic: 'ledger', ownRun: () => own, onUnreadable() {}, onWarning() {} },
+      ...{ topic: 'ledger', brokers: [], ownRun: () => own, onUnreadable() {}, onWarning() {} },
     })
     const running = watch.run(ending.signal)
     ending.abort()
@@ -134,7 +134,12 @@ describeWithKafka('two installations with one id, and a real Kafka', () => {
       const store = outbox.store.toString('hex')
       const { gateway, epoch } = outbox
       const watch = createLedgerWatch({
-        ...{ stream, topic: topics.ledger, ownRun: () => ({ store, gateway, epoch }) },
+        ...{
+          stream,
+          topic: topics.ledger,
+          brokers: kafka.brokers,
+          ownRun: () => ({ store, gateway, epoch }),
+        },
         ...{ onUnreadable() {}, onWarning() {} },
       })
       const doctor = otherGatewaysCheck(

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs'
+import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { drawGatewayId } from '../../../gateway/store/gateway-id.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
@@ -54,6 +55,14 @@ describe('the id of a gateway without a configured id', () => {
     const salvaged = at.run(null)
     expect(salvaged.recovery).not.toBe(null)
     expect(salvaged.gateway).toBe('hq')
+
+    using changed = startPlace()
+    changed.run('hq')
+    const db = new Database(changed.file)
+    db.exec("UPDATE store SET gateway = 'ha'")
+    db.close()
+    overwrite(changed.file, isFirst)
+    expect(changed.run(null).gateway).toBe('hq')
 
     using other = startPlace()
     const { gateway } = other.run(null)
