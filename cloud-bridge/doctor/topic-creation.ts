@@ -98,7 +98,11 @@ function existingFinding(
     config !== 'not allowed' &&
       config.timestampType !== 'LogAppendTime' &&
       `${config.timestampType} instead of LogAppendTime`,
-  ].filter(difference => difference !== false)
+    plan.isCompacted &&
+      config !== 'not allowed' &&
+      !config.cleanupPolicy.includes('compact') &&
+      `cleanup.policy=${config.cleanupPolicy} instead of compact`,
+  ].filter(difference => typeof difference === 'string')
   if (differences.length === 0) {
     return ok(subject, `exists: ${topicSummary({ partitions, replicas, config })}`)
   }

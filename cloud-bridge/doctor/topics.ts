@@ -189,7 +189,10 @@ export function topicSummary({ partitions, replicas, config }: TopicSettings): s
   return config === 'not allowed' ? shape : `${shape}, ${retentionSummary(config)}`
 }
 
-function retentionSummary({ timestampType, retentionMs, retentionBytes }: TopicConfig): string {
+function retentionSummary(config: TopicConfig): string {
+  const { timestampType, retentionMs, retentionBytes, cleanupPolicy } = config
+  // Kafka then ignores both retentions, and keeps the newest record of each key.
+  if (cleanupPolicy === 'compact') return `${timestampType}, compacted`
   const duration = retentionMs === null ? 'without limit' : `for ${formatDuration(retentionMs)}`
   const size = retentionBytes === null ? '' : `, at most ${formatBytes(retentionBytes)} a partition`
   return `${timestampType}, kept ${duration}${size}`

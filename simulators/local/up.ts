@@ -50,11 +50,13 @@ async function run(options: UpOptions): Promise<number> {
   await using consumers = pipeline.problem
     ? null
     : await startConsumersFor(options, pipeline.brokers, onProgress)
+  await using stopReport = new AsyncDisposableStack()
+  if (consumers) stopReport.defer(() => onProgress('stopping the consumers'))
   for (const line of addressLines(running)) say(line)
   await using display = startDisplay({
     fetchStates: pipeline.states,
     headings: screenHeadings(running),
-    onInterrupt: 'Ctrl-C stops devices, gateway, bridge and Kafka; the data stays on disk.',
+    onInterrupt: 'Ctrl-C stops everything that runs here; the data stays on disk.',
     notice: () => noKafkaNotice(pipeline),
     quiet: json,
   })

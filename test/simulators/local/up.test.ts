@@ -47,7 +47,7 @@ describeWithKafka('sluice up', () => {
     const { code, stderr } = await up.ended
     expect(code).toBe(0)
     const steps = [...stderr.matchAll(/^stopping (?:the )?(\w+)$/gm)].map(([, part]) => part)
-    expect(steps).toEqual(['devices', 'gateway', 'bridge', 'Kafka'])
+    expect(steps).toEqual(['consumers', 'devices', 'gateway', 'bridge', 'Kafka'])
     expect(existsSync(join(dir, 'up.json'))).toBe(false)
     expect((await run('ledger', 'verify')).stderr).toContain('kafka.brokers is not configured')
   }, 300_000)
