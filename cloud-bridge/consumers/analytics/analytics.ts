@@ -150,11 +150,13 @@ class Analytics implements Handling {
     this.#isCommitted = false
     const { cache, timers } = this.#state
     cache.evict((name, start) => timers.has(name, BASE_SIZE, start + BASE_MS))
-    for (const { event, time } of await this.#unsynced.poll(Date.now())) {
+    const { counted, pendingSince } = await this.#unsynced.poll(Date.now())
+    for (const { event, time } of counted) {
       this.#aggregate(await this.#readAndPlan(event, time), time)
       this.#unsynced.remove(event)
       this.#status.removePending(event)
     }
+    if (pendingSince) this.#status.setPendingSince(pendingSince)
     await this.#publication.loadExpired(this.#watermark - this.#options.latenessMs)
   }
 

@@ -79,6 +79,16 @@ export class PartitionStatus {
     if (pending && --pending.readings === 0) this.#pending.delete(gateway)
   }
 
+  /** Sets the append time of the first pending reading of gateways. */
+  setPendingSince(since: ReadonlyMap<string, number>): void {
+    for (const [gateway, first] of since) {
+      const pending = this.#pending.get(gateway)
+      if (!pending || pending.since === first) continue
+      this.#isChanged = true
+      pending.since = first
+    }
+  }
+
   /** Returns the row with the changes since the last call; empty without changes. */
   drainChanges(): Map<string, Buffer> {
     if (!this.#isChanged) return new Map()

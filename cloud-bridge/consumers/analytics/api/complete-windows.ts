@@ -20,8 +20,8 @@ import {
   type WindowSize,
   windowLengthMs,
 } from '../model/window-sizes.ts'
-import { readQuarters, type TimeRange } from './quarters.ts'
-import type { ListedSeries } from './series-list.ts'
+import { readPointRange, readQuarters, type TimeRange } from './quarters.ts'
+import { createYielder, type ListedSeries } from './series-list.ts'
 import { type ApiContext, calendarFor, type WindowRange } from './window-range.ts'
 
 const WINDOWS_AT_ONCE = 500
@@ -91,12 +91,14 @@ async function* readMerged(
   range: WindowRange<LongWindowSize> & { calendar: Calendar },
   context: ApiContext,
 ): AsyncGenerator<CompleteWindow> {
-  const { size, calendar, from } = range
-  const to = calendar.endOf(
-    windowLengthMs(size),
-    calendar.startOf(windowLengthMs(size), range.to - 1),
-  )
-  const hasHours = hoursFit(context.calendars.of(series.name.site), { ...range, to })
+  const { size, calendar } = range
+  const lengthMs = windowLengthMs(size)
+  const endOf = (at: number) => calendar.endOf(lengthMs, calendar.startOf(lengthMs, at))
+  const points = await readPointRange(series, { from: range.from, to: endOf(range.to - 1) })
+  if (!points) return
+  const from = calendar.startOf(lengthMs, points.from)
+  const to = endOf(points.to - 1)
+  const hasHours = await hoursFit(context.calendars.of(series.name.site), { ...range, from, to })
   const parts = hasHours
     ? readStored(series, HOUR, { from, to }, context)
     : readQuarterWindows(series, { from, to }, context)
@@ -114,15 +116,20 @@ async function* readMerged(
   if (merged) yield merged
 }
 
-/** Whether all windows of the range consist of whole stored hours. */
-function hoursFit(
+/**
+ * Whether all windows of the range consist of whole stored hours. The check takes a step for each
+ * window, so the range should have points from its first window to its last.
+ */
+async function hoursFit(
   stored: Calendar,
   { size, calendar, from, to }: WindowRange<LongWindowSize> & { calendar: Calendar },
-): boolean {
+): Promise<boolean> {
   if (size === HOUR) return false
   const hourMs = windowLengthMs(HOUR)
+  const yieldIfBusy = createYielder()
   for (let start = from; start < to; start = calendar.endOf(windowLengthMs(size), start)) {
     if (stored.startOf(hourMs, start) !== start) return false
+    await yieldIfBusy()
   }
   return true
 }

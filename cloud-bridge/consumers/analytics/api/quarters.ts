@@ -2,7 +2,7 @@ import { lastTimeOfKey } from '../../state/row-keys.ts'
 import { unpackBlock } from '../model/block.ts'
 import type { Quarter } from '../model/quarter.ts'
 import { pointsBetween } from '../model/series.ts'
-import { quarterStartOf } from '../model/window-sizes.ts'
+import { BASE_MS, quarterStartOf } from '../model/window-sizes.ts'
 import type { ListedSeries } from './series-list.ts'
 
 const BLOCKS_AT_ONCE = 32
@@ -27,4 +27,19 @@ export async function* readQuarters(
     }
     if (rows.length < BLOCKS_AT_ONCE) return
   }
+}
+
+/**
+ * The part of a time range in which the device of a series has points, in whole quarters of an
+ * hour; null when the device has no point in the range.
+ */
+export async function readPointRange(
+  { reader, name }: ListedSeries,
+  { from, to }: TimeRange,
+): Promise<TimeRange | null> {
+  const range = { ...pointsBetween(name, Math.max(0, quarterStartOf(from)), to), limit: 1 }
+  const [first] = await reader.range(range)
+  const [last] = await reader.range({ ...range, backwards: true })
+  if (!first || !last) return null
+  return { from: lastTimeOfKey(first.key), to: lastTimeOfKey(last.key) + BASE_MS }
 }

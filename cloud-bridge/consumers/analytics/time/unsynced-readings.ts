@@ -10,6 +10,10 @@ export type ClockOffsetSource = {
 }
 
 type PendingReading = { event: SensorReading; appendTimeMs: number }
+type Poll = {
+  counted: { event: SensorReading; time: number }[]
+  pendingSince: ReadonlyMap<string, number> | null
+}
 /** A pending reading as its row stores it. */
 type StoredReading = { event: SensorReading; heardAt: number }
 
@@ -39,6 +43,8 @@ export class UnsyncedReadings {
   /** The key at which the next poll continues; null: the next poll starts at the first key. */
   #nextKey: string | null = null
   #polledMs = Number.NEGATIVE_INFINITY
+  /** For each gateway, the first append time of the pending readings since the first key. */
+  #pendingSince = new Map<string, number>()
 
   constructor(
     state: Pick<PartitionState, 'range'>,
@@ -82,30 +88,41 @@ export class UnsyncedReadings {
   add(event: SensorReading, appendTimeMs: number): void {
     const stored: StoredReading = { event, heardAt: appendTimeMs }
     this.#changes.set(rowKeyOf(event), Buffer.from(JSON.stringify(stored)))
+    this.#notePending({ event, appendTimeMs })
     this.#mayHavePending = true
   }
 
   /**
-   * Reads a part of the pending readings, and returns those whose time is known now or that waited
-   * for `waitMs`. Removes none of them. After a poll that read the last pending reading, polls
-   * return nothing for `POLL_EVERY_MS`.
+   * Reads a part of the pending readings, and returns as `counted` those whose time is known now or
+   * that waited for `waitMs`. Removes none of them. After a poll that read the last pending
+   * reading, polls return nothing for `POLL_EVERY_MS`; that poll also returns the first append time
+   * of the readings that stay pending, for each gateway.
    */
-  async poll(nowMs: number): Promise<{ event: SensorReading; time: number }[]> {
-    if (!this.#mayHavePending || performance.now() - this.#polledMs < POLL_EVERY_MS) return []
+  async poll(nowMs: number): Promise<Poll> {
+    if (!this.#mayHavePending || performance.now() - this.#polledMs < POLL_EVERY_MS) {
+      return { counted: [], pendingSince: null }
+    }
     const range = keysWithPrefix(ROW_KIND)
     const from = this.#nextKey ?? range.from
     const rows = await this.#state.range({ ...range, from, limit: POLL_MAX_ROWS })
-    if (rows.length < POLL_MAX_ROWS) {
-      this.#mayHavePending = this.#nextKey !== null || rows.length > 0
-      this.#polledMs = performance.now()
-      this.#nextKey = null
-    } else this.#nextKey = keyAfter(rows.at(-1)!.key)
-    return rows.map(pendingReadingIn).flatMap(({ event, appendTimeMs }) => {
+    const counted: Poll['counted'] = []
+    for (const reading of rows.map(pendingReadingIn)) {
+      const { event, appendTimeMs } = reading
       const known = this.offsetOf(event, appendTimeMs)
       const offsetMs = known ?? (nowMs - appendTimeMs >= this.#waitMs ? 0 : null)
-      if (offsetMs === null) return []
-      return [{ event, time: eventTimeOrAppendTime(event, offsetMs, appendTimeMs) }]
-    })
+      if (offsetMs === null) this.#notePending(reading)
+      else counted.push({ event, time: eventTimeOrAppendTime(event, offsetMs, appendTimeMs) })
+    }
+    if (rows.length === POLL_MAX_ROWS) {
+      this.#nextKey = keyAfter(rows.at(-1)!.key)
+      return { counted, pendingSince: null }
+    }
+    this.#mayHavePending = this.#nextKey !== null || rows.length > 0
+    this.#polledMs = performance.now()
+    this.#nextKey = null
+    const pendingSince = this.#pendingSince
+    this.#pendingSince = new Map()
+    return { counted, pendingSince }
   }
 
   remove(event: SensorReading): void {
@@ -117,6 +134,11 @@ export class UnsyncedReadings {
     const changes = new Map(this.#changes)
     this.#changes.clear()
     return changes
+  }
+
+  #notePending({ event: { gateway }, appendTimeMs }: PendingReading): void {
+    const since = this.#pendingSince.get(gateway) ?? appendTimeMs
+    this.#pendingSince.set(gateway, Math.min(since, appendTimeMs))
   }
 }
 

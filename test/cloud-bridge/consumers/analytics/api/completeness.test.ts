@@ -63,6 +63,33 @@ describe('an answer of the read API', () => {
     expect(await readTotals(state, apiContext)).toMatchObject({ readings: 6, held: 2 })
   })
 
+  it('says since when the readings wait that are still pending', async () => {
+    await using store = openSqliteStates(join(dir, 'since'))
+    await using state = await store.open('analytics')
+    const process = async (events: SensorReading[], knownSequence: number) => {
+      const clockOffsets = {
+        offsetOf: ({ sequence }: { sequence: number }) => (sequence === knownSequence ? 0 : null),
+      }
+      const { work } = await openAnalytics({ state, topic: 'readings', clockOffsets })
+      const records = events.map(value => ({
+        ...{ partition: 0, offset: value.sequence, appendTimeMs: NOW + value.sequence },
+        ...{ key: null, headers: {}, value: encodeEvent(value) },
+      }))
+      await work.processRecords('readings', records, new AbortController().signal)
+      await work[Symbol.asyncDispose]()
+      return (await readCompleteness(state, 1000)).pending
+    }
+    const unsynced = { clock: 'UNSYNCED' as const, receivedAt: NOW - 3_600_000 }
+    const two = [event(1, unsynced), event(2, unsynced)]
+    expect(await process(two, 0)).toMatchObject({
+      ...{ readings: 2, since: new Date(NOW + 1).toISOString() },
+    })
+    expect(await process([event(3)], 1)).toMatchObject({
+      ...{ readings: 1, since: new Date(NOW + 2).toISOString() },
+      until: new Date(NOW + 1002).toISOString(),
+    })
+  })
+
   it('counts in each window the values at the time of receipt', async () => {
     const events = [event(1, { observedAt: NOW - 2 * DAY_MS }), event(2)]
     await using api = await openFilledApi(
@@ -110,19 +137,22 @@ describe('an answer of the read API', () => {
       { siteTimeZones: [{ site: 'berlin', timeZone: 'Europe/Berlin' }] },
     )
     const startsOf = async (query: string) => {
-      const { body } = await api.ask(`/api/aggregates?size=1d&from=-4d&${query}`)
+      const { body } = await api.ask(`/api/aggregates?size=1d&${query}`)
       return body.aggregates.map(({ start, count }: { start: string; count: number }) => [
         start,
         count,
       ])
     }
     const berlin = new Date(midnight).toISOString()
-    expect(await startsOf('site=berlin')).toEqual([[berlin, 2]])
-    expect(await startsOf('site=hq')).toEqual([
+    expect(await startsOf('site=berlin&from=-4d')).toEqual([[berlin, 2]])
+    expect(await startsOf('site=hq&from=-4d')).toEqual([
       ['2026-11-21T00:00:00.000Z', 1],
       ['2026-11-22T00:00:00.000Z', 1],
     ])
-    expect(await startsOf('site=hq&timezone=Europe/Berlin')).toEqual([[berlin, 2]])
+    expect(await startsOf('site=hq&from=-4d&timezone=Europe/Berlin')).toEqual([[berlin, 2]])
+    // A range of thousands of years costs as many steps as the series has days.
+    const ever = 'from=0&to=9999-12-31T00:00:00Z&timezone=Europe/Berlin'
+    expect(await startsOf(`site=hq&${ever}`)).toEqual([[berlin, 2]])
     expect((await api.ask('/api/aggregates?timezone=Mars')).body.error).toBe(
       'timezone: "Mars" is no time zone. Write a name such as Europe/Berlin',
     )
