@@ -6,7 +6,8 @@ const GATEWAYS_MAX = 20
 
 /**
  * What an answer does not show, over all zones: the readings that are not in its windows yet, and
- * those that are not where their devices say. `reason` is null when there are none.
+ * the readings that count at another time than their devices say. `reason` is null when there are
+ * no such readings.
  */
 export type Completeness = {
   /** Readings without a trusted time. */

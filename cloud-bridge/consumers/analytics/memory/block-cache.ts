@@ -65,7 +65,7 @@ export class BlockCache {
   /**
    * Loads the first quarter of a series that starts at `from` or later; null when there is none.
    */
-  async nextQuarter(owner: ActiveDevice, metric: string, from: number): Promise<Quarter | null> {
+  async #nextQuarter(owner: ActiveDevice, metric: string, from: number): Promise<Quarter | null> {
     for (let begin = from; begin <= owner.lastBlockStart; ) {
       const range = pointsBetween(owner.name, begin, owner.lastBlockStart + 1)
       const rows = await this.#state.range({ ...range, limit: READ_AT_ONCE })
@@ -90,7 +90,7 @@ export class BlockCache {
   ): Promise<Quarter | null> {
     const next = owner.blocks.get(start + BASE_MS)?.quarters.get(metric)
     if (next) return next
-    await this.nextQuarter(owner, metric, start + 1)
+    await this.#nextQuarter(owner, metric, start + 1)
     return followingInMemory(owner, metric, start)
   }
 

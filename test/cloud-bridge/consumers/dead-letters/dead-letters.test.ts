@@ -219,6 +219,7 @@ describeWithKafka('dead letters in Kafka', () => {
     const states = (await list('--settled')).map(({ state }) => state)
     expect(states.sort()).toEqual(['dropped', 'dropped', 'retried', 'retried', 'retried'])
   })
+
   it('of a restored image are open, though the same numbers were dropped before', {
     timeout: 60_000,
   }, async () => {
