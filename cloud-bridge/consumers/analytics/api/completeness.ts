@@ -13,7 +13,10 @@ export type Completeness = {
   /** Readings without a trusted time. */
   pending: {
     readings: number
-    /** The append time of the first, and when it counts at the latest; ISO 8601. */
+    /**
+     * The append time of the first; and the time after which the next event of its partition
+     * counts the first at the latest. ISO 8601.
+     */
     since: string | null
     until: string | null
     /** The gateways with the most pending readings. */
