@@ -89,7 +89,10 @@ const reason = nullable(text, 'Why; null when there are none.')
 const completeness = {
   pending: object({
     ...{ readings: integer, since: nullable(time, 'The append time of the first.') },
-    until: nullable(time, 'The first counts with the first event of its partition after this time, or before.'),
+    until: nullable(
+      time,
+      'The first counts with the first event of its partition after this time, or before.',
+    ),
     ...{ gateways: list(object({ gateway: text, readings: integer })), reason },
   }),
   missing: object({ events: integer, reason }),
