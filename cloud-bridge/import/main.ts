@@ -9,7 +9,7 @@ import {
 } from '../../config/process/command-line.ts'
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { CannotStart, stopSignal } from '../../config/process/lifetime.ts'
-import { printable, timeText } from '../../config/process/text-format.ts'
+import { countText, printable, timeText } from '../../config/process/text-format.ts'
 import type { RecordingError } from '../recordings/cells.ts'
 import { checkRecordings, type ImportCounts } from './import.ts'
 import { importToKafka } from './import-to-kafka.ts'
@@ -126,7 +126,7 @@ function createProgressReport() {
   return ({ rows, sent }: ImportCounts) => {
     if (performance.now() - shownMs < PROGRESS_EVERY_MS) return
     shownMs = performance.now()
-    say(`${rows} rows read, ${sent} events sent`)
+    say(`read ${countText(rows, 'row')}, sent ${countText(sent, 'event')}`)
   }
 }
 
@@ -134,12 +134,12 @@ function textOf(counts: ImportCounts, topic: string): string {
   const { rows, faulty, empty, known, sent, rejected, fromMs, toMs } = counts
   const span = fromMs === null ? '' : `, from ${timeText(fromMs)} to ${timeText(toMs!)}`
   const parts = [
-    `${rows} rows read${span}`,
-    faulty > 0 && `${faulty} rows have faults`,
-    empty > 0 && `${empty} rows have no measurement`,
-    known > 0 && `${known} were known already`,
-    `${sent} events were sent to ${topic}`,
-    rejected > 0 && `Kafka rejected ${rejected} events`,
+    `read ${countText(rows, 'row')}${span}`,
+    faulty > 0 && `${countText(faulty, 'row has', 'rows have')} faults`,
+    empty > 0 && `${countText(empty, 'row has', 'rows have')} no measurement`,
+    known > 0 && `${topic} has ${countText(known, 'event')} already`,
+    `sent ${countText(sent, 'event')} to ${topic}`,
+    rejected > 0 && `Kafka rejected ${countText(rejected, 'event')}`,
   ]
   return parts.filter(part => part !== false).join('\n')
 }
