@@ -76,7 +76,7 @@ export function findGaps(
   const facts = { start, end: head?.at ?? null, store: epoch.store }
   const isExpired = (segment: GapSegment, zone: string | null) =>
     criteria.isExpired(segment, facts, zone)
-  // A gap between events that were seen is one, even if no note claims the later event.
+  // A number between two seen events was assigned, even if no note claims the later event.
   const last = epoch.reach
   const sequences = unseenSegments(seen, first, last, explainedSegments(explained))
     .flatMap(segment => splitByBacklog(segment, criteria.backlogs))

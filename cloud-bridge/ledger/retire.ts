@@ -50,6 +50,10 @@ export async function retireStores(options: RetireOptions): Promise<number> {
     onProblem(`Kafka has heard of no gateway or store ${name}. ${knownStores(report)}`)
     return exitStatusOf('ERR_NEGATIVE')
   }
+  if (chosen.stores.length === 0) {
+    onProblem(`No note in Kafka names a store of gateway ${name}, so no store can be retired`)
+    return exitStatusOf('ERR_NEGATIVE')
+  }
   const { gateway, stores } = chosen
   const value = retiredNote(chosen, options.reason)
   const nowMs = Date.now()

@@ -1,4 +1,5 @@
 import { type Gap, IntervalSet } from '../../interval-set.ts'
+import { sizeOf } from '../gap-segments.ts'
 import type { GatewayLedger, LogStarts } from '../ledger.ts'
 import type { LostNotes } from './named-lost-notes.ts'
 import type { RunNumbers } from './note-numbers.ts'
@@ -29,7 +30,7 @@ export function findLostNotes(known: GatewayLedger, options: Options) {
   for (const { shownMs, outbox, ...lost } of [...namedIn(known), ...unnamedIn(known, options)]) {
     const retiredMs = known.retirements.of({ store: outbox })?.appendTimeMs
     if (retiredMs === undefined || shownMs > retiredMs) lostNotes.push(lost)
-    else retiredNotes.set(outbox!, (retiredNotes.get(outbox!) ?? 0) + lost.to - lost.from + 1)
+    else retiredNotes.set(outbox!, (retiredNotes.get(outbox!) ?? 0) + sizeOf(lost))
   }
   return { lostNotes, retiredNotes }
 }

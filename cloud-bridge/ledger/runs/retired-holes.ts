@@ -15,8 +15,7 @@ export type RetiredGap = Omit<ReportedGap, 'gateway'> & { run: EpochLedger }
  * What a retired store left open, as `--json` prints it: `numbers` that are known to be missing,
  * `notes` that are lost, and an unknown number of readings after the last number of the `runs`. The
  * store is proven up to `from` (null: nothing is proven) and was retired at `to`; both are ms since
- * 1970. `isCovered`: Kafka keeps readings of that time, so the
- * hole makes the verdict incomplete.
+ * 1970. `isCovered`: Kafka keeps readings of that time, so the hole makes the verdict incomplete.
  */
 export type RetiredHole = {
   store: string

@@ -28,7 +28,7 @@ export function createRetirements() {
     },
     /** The newest retirement of a run's store. */
     of,
-    /** Records an event; Kafka stored the event at `appendTimeMs`. */
+    /** Records a sequence of an event or a claim; Kafka stored the record at `appendTimeMs`. */
     reach(run: EpochLedger, sequence: number, appendTimeMs: number): void {
       if (appendTimeMs <= (of(run)?.appendTimeMs ?? Number.NEGATIVE_INFINITY)) raise(run, sequence)
     },

@@ -30,7 +30,7 @@ export function createStartRecorder(
       if (isTruncated === undefined) return
       atStart.delete(key)
       if (isTruncated) set(topic, partition, appendTimeMs)
-      // Only of the events it matters that a partition has records and lost none.
+      // For a topic of events, the ledger must also know that a partition lost no record.
       else if (topic !== topics.ledger && topic !== topics.deadletters) {
         set(topic, partition, Number.NEGATIVE_INFINITY)
       }

@@ -28,6 +28,8 @@ async function startedStore() {
   const values = [
     { ...facts, kind: 'epoch', content },
     { ...facts, sequence: 2, kind: 'heads', content: heads },
+    // The note names no run, so no store of this gateway is known.
+    { ...facts, gateway: 'lone', store: 'f'.repeat(32), run: null, kind: 'other', content: {} },
   ]
   const records = values.map(value => ({
     ...{ key: Buffer.from('gw'), partition: 0, value: Buffer.from(JSON.stringify(value)) },
@@ -66,7 +68,11 @@ describeWithKafka('sluice ledger retire', () => {
     const unknown = await retire('other')
     expect(unknown).toEqual({
       code: 1,
-      text: `Kafka has heard of no gateway or store other. It knows: gw, ${STORE}`,
+      text: `Kafka has heard of no gateway or store other. It knows: gw, ${STORE}, lone`,
+    })
+    expect(await retire('lone')).toEqual({
+      code: 1,
+      text: 'No note in Kafka names a store of gateway lone, so no store can be retired',
     })
     const shown = await retire('gw', { dryRun: true })
     expect(shown.code).toBe(0)
