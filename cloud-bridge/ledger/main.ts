@@ -77,7 +77,7 @@ judged again.
 
 Exit codes:
   0  retired
-  1  Kafka has heard of no such store or gateway, or of no store of the gateway
+  1  no single store or gateway has the name, or Kafka has heard of no store of the gateway
   2  cannot retire: wrong configuration, Kafka unreachable, topic missing`,
   )
   .action(async (name: string, { config: file, ...options }) => {

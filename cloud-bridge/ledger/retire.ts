@@ -47,7 +47,7 @@ export async function retireStores(options: RetireOptions): Promise<number> {
   const report = reading.report()
   const chosen = chooseStores(report, name)
   if (!chosen) {
-    onProblem(`Kafka has heard of no gateway or store ${name}. ${knownStores(report)}`)
+    onProblem(notChosen(report, name))
     return exitStatusOf('ERR_NEGATIVE')
   }
   if (chosen.stores.length === 0) {
@@ -82,12 +82,17 @@ function chooseStores({ gateways }: LedgerReport, name: string): Chosen | null {
   return ids.size === 1 ? found[0]! : null
 }
 
-function knownStores({ gateways }: LedgerReport): string {
-  const names = gateways.flatMap(({ gateway, stores }) => [
-    gateway,
-    ...stores.flatMap(({ store }) => (store === null ? [] : [store])),
-  ])
-  return names.length > 0 ? `It knows: ${names.join(', ')}` : 'It knows none'
+/** Why a name means no gateway and no single store. */
+function notChosen({ gateways }: LedgerReport, name: string): string {
+  const idsOf = (stores: StoreAssessment[]) => stores.flatMap(({ store }) => store ?? [])
+  const ids = new Set(gateways.flatMap(({ stores }) => idsOf(stores)))
+  const alike = [...ids].filter(id => name.length >= PREFIX_MIN && id.startsWith(name))
+  if (alike.length > 1) {
+    return `Several stores begin with ${name}: ${alike.join(', ')}. Give more digits`
+  }
+  const names = gateways.flatMap(({ gateway, stores }) => [gateway, ...idsOf(stores)])
+  const known = names.length > 0 ? `It knows: ${names.join(', ')}` : 'It knows none'
+  return `Kafka has heard of no gateway or store ${name}. ${known}`
 }
 
 function retiredNote({ gateway, stores }: Chosen, reason: string): Buffer {

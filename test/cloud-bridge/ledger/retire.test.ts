@@ -11,6 +11,7 @@ import {
 } from '../../setup/kafka/kafka.ts'
 
 const STORE = 'a1b2c3d4'.repeat(4)
+const ALIKE = [`0123456${'7'.repeat(25)}`, `0123456${'8'.repeat(25)}`]
 
 async function startedStore() {
   const id = randomUUID()
@@ -28,6 +29,10 @@ async function startedStore() {
   const values = [
     { ...facts, kind: 'epoch', content },
     { ...facts, sequence: 2, kind: 'heads', content: heads },
+    ...ALIKE.map((store, index) => ({
+      ...{ ...facts, gateway: 'pair', store, run: 6 + index, kind: 'epoch' },
+      content: { ...content, epoch: 6 + index },
+    })),
     // The note names no run, so no store of this gateway is known.
     { ...facts, gateway: 'lone', store: 'f'.repeat(32), run: null, kind: 'other', content: {} },
   ]
@@ -68,7 +73,11 @@ describeWithKafka('sluice ledger retire', () => {
     const unknown = await retire('other')
     expect(unknown).toEqual({
       code: 1,
-      text: `Kafka has heard of no gateway or store other. It knows: gw, ${STORE}, lone`,
+      text: `Kafka has heard of no gateway or store other. It knows: gw, ${STORE}, pair, ${ALIKE.join(', ')}, lone`,
+    })
+    expect(await retire('0123456')).toEqual({
+      code: 1,
+      text: `Several stores begin with 0123456: ${ALIKE.join(', ')}. Give more digits`,
     })
     expect(await retire('lone')).toEqual({
       code: 1,
