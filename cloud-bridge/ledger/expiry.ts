@@ -1,7 +1,7 @@
 import { partitionOf } from '../../config/event/partitioner.ts'
 import type { EpochStart } from './epoch.ts'
 import type { EventPosition } from './epoch-zones.ts'
-import type { GatewayLedger, LogStarts } from './ledger.ts'
+import { APPEND_TIME_TOLERANCE_MS, type GatewayLedger, type LogStarts } from './ledger.ts'
 import { backlogAppendTimeMs, type DeliveredBacklog } from './notes/deferred.ts'
 import { partitionCountsBetween } from './notes/partition-moves.ts'
 
@@ -19,9 +19,6 @@ type Neighbours = {
 type EpochFacts = { start: EpochStart | null; end: number | null; store: string | null }
 /** A time by the gateway's clock and the append time, both ms since 1970. */
 type Moment = { at: number; appendTimeMs: number }
-
-/** Tolerance between the clocks of Kafka's brokers, and for notes and events in flight. */
-const APPEND_TIME_TOLERANCE_MS = 60_000
 
 const NEVER: Moment = { at: Number.NEGATIVE_INFINITY, appendTimeMs: Number.NEGATIVE_INFINITY }
 const later = (a: Moment, b: Moment): Moment => ({

@@ -28,6 +28,9 @@ export type LedgerEvent = Pick<
  */
 export type LogStarts = ReadonlyMap<number, number>
 
+/** Tolerance between append times: of the brokers' clocks, and for notes and events in flight. */
+export const APPEND_TIME_TOLERANCE_MS = 60_000
+
 /** This many conflicting duplicates of a gateway are named. */
 const CONFLICTS_MAX = 5
 

@@ -73,9 +73,10 @@ function chooseStores({ gateways }: LedgerReport, name: string): Chosen | null {
   const isKnown = ({ store }: StoreAssessment) => store !== null
   const ofName = gateways.find(({ gateway }) => gateway === name)
   if (ofName) return { gateway: name, stores: ofName.stores.filter(isKnown) }
+  if (name.length < PREFIX_MIN) return null
   const found = gateways.flatMap(({ gateway, stores }) =>
     stores
-      .filter(({ store }) => name.length >= PREFIX_MIN && store?.startsWith(name))
+      .filter(({ store }) => store?.startsWith(name))
       .map(store => ({ gateway, stores: [store] })),
   )
   const ids = new Set(found.map(({ stores }) => stores[0]!.store))
@@ -86,9 +87,10 @@ function chooseStores({ gateways }: LedgerReport, name: string): Chosen | null {
 function notChosen({ gateways }: LedgerReport, name: string): string {
   const idsOf = (stores: StoreAssessment[]) => stores.flatMap(({ store }) => store ?? [])
   const ids = new Set(gateways.flatMap(({ stores }) => idsOf(stores)))
-  const alike = [...ids].filter(id => name.length >= PREFIX_MIN && id.startsWith(name))
-  if (alike.length > 1) {
-    return `Several stores begin with ${name}: ${alike.join(', ')}. Give more digits`
+  const alike = [...ids].filter(id => id.startsWith(name))
+  if (alike.length > 0) {
+    const found = alike.length > 1 ? 'Several stores begin' : 'A store begins'
+    return `${found} with ${name}: ${alike.join(', ')}. Give more digits, at least ${PREFIX_MIN}`
   }
   const names = gateways.flatMap(({ gateway, stores }) => [gateway, ...idsOf(stores)])
   const known = names.length > 0 ? `It knows: ${names.join(', ')}` : 'It knows none'

@@ -1,6 +1,6 @@
 import { type Gap, IntervalSet } from '../../interval-set.ts'
 import { sizeOf } from '../gap-segments.ts'
-import type { GatewayLedger, LogStarts } from '../ledger.ts'
+import { APPEND_TIME_TOLERANCE_MS, type GatewayLedger, type LogStarts } from '../ledger.ts'
 import type { LostNotes } from './named-lost-notes.ts'
 import type { RunNumbers } from './note-numbers.ts'
 
@@ -14,8 +14,6 @@ type Options = { noteLogStarts?: LogStarts; deadLetterLogStarts?: LogStarts }
 /** Lost notes, and since when Kafka shows that they are lost (ms since 1970). */
 type Found = LostRange & { shownMs: number; outbox: string | null }
 
-/** Tolerance between the clocks of Kafka's brokers. */
-const APPEND_TIME_TOLERANCE_MS = 60_000
 const REASON = 'in neither the ledger topic nor the dead-letter topic'
 const REASON_WITHOUT_TOPIC = 'not in the ledger topic; Kafka has no dead-letter topic'
 

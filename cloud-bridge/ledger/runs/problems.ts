@@ -1,6 +1,6 @@
 import { timeText } from '../../../config/process/text-format.ts'
 import { type EpochLedger, oldestIn } from '../epoch.ts'
-import type { GatewayLedger, LogStarts } from '../ledger.ts'
+import { APPEND_TIME_TOLERANCE_MS, type GatewayLedger, type LogStarts } from '../ledger.ts'
 import { isRetired } from './retirement.ts'
 import { describeStores } from './stores.ts'
 import type { Tip } from './tips.ts'
@@ -21,9 +21,6 @@ type Options = {
   logStarts?: LogStarts
   noteLogStarts?: LogStarts
 }
-
-/** Tolerance between the clocks of Kafka's brokers, and for notes and events in flight. */
-const APPEND_TIME_TOLERANCE_MS = 60_000
 
 const textOf = (ms: number | null) => (ms === null ? 'an unknown time' : timeText(ms))
 

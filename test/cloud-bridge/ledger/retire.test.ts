@@ -78,8 +78,11 @@ describeWithKafka('sluice ledger retire', () => {
     })
     expect(await retire('0123456')).toEqual({
       code: 1,
-      text: `Several stores begin with 0123456: ${ALIKE.join(', ')}. Give more digits`,
+      text: `Several stores begin with 0123456: ${ALIKE.join(', ')}. Give more digits, at least 6`,
     })
+    expect((await retire(STORE.slice(0, 5))).text).toBe(
+      `A store begins with ${STORE.slice(0, 5)}: ${STORE}. Give more digits, at least 6`,
+    )
     expect(await retire('lone')).toEqual({
       code: 1,
       text: 'No note in Kafka names a store of gateway lone, so no store can be retired',
