@@ -55,11 +55,10 @@ async function run(config: Config): Promise<void> {
   try {
     await using stack = new AsyncDisposableStack()
     const metrics = createMetrics()
-    const logBound = (fields: object, text: string) => log.warn(fields, text)
-    const bounds = createBoundReports(logBound, metrics.recordBound)
+    const logWarning = (fields: object, text: string) => log.warn(fields, text)
+    const bounds = createBoundReports(logWarning, metrics.recordBound)
     const clock = stack.adopt(await startClock(config.gateway.clock), clock => clock.close())
-    const logFault = (fields: object, text: string) => log.warn(fields, text)
-    const faults = createConnectionFaults(config.gateway.mqtt.faultDelayMaxMs, logFault)
+    const faults = createConnectionFaults(config.gateway.mqtt.faultDelayMaxMs, logWarning)
     const reporting = { log, metrics, bounds, faults }
     let broker: Broker | null = null
     const connectedClients = () => broker?.clientIds ?? []

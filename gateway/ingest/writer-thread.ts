@@ -168,6 +168,7 @@ function forgetUnreleased(outbox: Outbox, request: UnreleasedRequest): number {
   let count = 0
   for (const client of clients) if (!kept.has(client)) count += unreleased.forget(client)
   outbox.commit({})
+  outbox.checkFiles()
   return count
 }
 

@@ -48,6 +48,7 @@ export function startWriterWatch(options: WriterWatchOptions) {
     /** To be called when a request is sent to the writer thread. */
     begin(): void {
       waitedMs = 0
+      checkedAtMs = performance.now()
     },
     /** To be called when the request is answered. */
     end(): void {

@@ -3,13 +3,11 @@ import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
 import type { Terminal } from '../../config/process/terminal.ts'
 import { countText, printable } from '../../config/process/text-format.ts'
+import { DEAD_LETTERS_MAX } from '../ingest/dead-letter-retry.ts'
 import { type DeadLetterIdentity, deadLetterId } from '../store/notes/dead-letter-id.ts'
 import { openDeadLetters, type StoredDeadLetter } from '../store/notes/dead-letters.ts'
 import { deadLetterJson, deadLetterLine, deadLetterPage } from './dead-letter-text.ts'
 import { noOutboxError } from './tail.ts'
-
-/** How many dead letters one request to the gateway names; it accepts at most 100. */
-const NUMBERS_PER_REQUEST = 100
 
 type Options = { file: string; json: boolean; terminal: Terminal }
 
@@ -99,10 +97,10 @@ export async function resolveDeadLetters(options: ResolveOptions): Promise<numbe
   const numbers = named ?? resolvableNumbers(letters, action)
   for (const reason of missing) terminal.warn(reason)
   const counts: Record<string, number> = { retried: 0, dropped: 0, unchanged: 0 }
-  for (let from = 0; from < numbers.length; from += NUMBERS_PER_REQUEST) {
+  for (let from = 0; from < numbers.length; from += DEAD_LETTERS_MAX) {
     const response = await sendCommand(http, `/deadletters/${action}`, {
       store: letters.store,
-      numbers: numbers.slice(from, from + NUMBERS_PER_REQUEST),
+      numbers: numbers.slice(from, from + DEAD_LETTERS_MAX),
     })
     if (!response) throw notRunningError(action, http)
     for (const outcome of response.outcomes as Outcome[]) {

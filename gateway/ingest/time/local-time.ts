@@ -1,8 +1,9 @@
+import { createZoneOffset } from '../../../config/syntax/time-zones.ts'
+
 /** Wall times are cached by quarter of an hour: offsets change at such times only. */
 const BUCKET_MS = 900_000
 const BUCKETS_MAX = 1000
 const DAY_MS = 86_400_000
-const OFFSET = /^GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/
 
 /**
  * Returns the function that converts wall times of an IANA time zone to ms since 1970. `wallMs` is
@@ -12,15 +13,9 @@ const OFFSET = /^GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/
 export function createLocalTime(
   timeZone: string,
 ): (wallMs: number, nearMs: number) => number | null {
-  const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' })
+  const offsetAt = createZoneOffset(timeZone)
   const offsetsByBucket = new Map<number, number[]>()
 
-  const offsetAt = (ms: number): number => {
-    const name = format.formatToParts(ms).find(({ type }) => type === 'timeZoneName')!.value
-    const [, sign, hours = 0, minutes = 0, seconds = 0] = OFFSET.exec(name) ?? []
-    const offsetMs = ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000
-    return sign === '-' ? -offsetMs : offsetMs
-  }
   /** The offsets under which a zone shows the wall time. */
   const offsetsOf = (wallMs: number): number[] => {
     const around = [offsetAt(wallMs - DAY_MS), offsetAt(wallMs + DAY_MS)]

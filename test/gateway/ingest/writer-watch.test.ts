@@ -8,10 +8,10 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-function startWatch() {
+function startWatch(alarmAfterMs = 10_000) {
   const calls: string[] = []
   const watch = startWriterWatch({
-    ...{ alarmAfterMs: 10_000, endAfterMs: 60_000 },
+    ...{ alarmAfterMs, endAfterMs: 60_000 },
     onSilent: () => calls.push('silent'),
     onAnswered: () => calls.push('answered'),
     onEnd: () => calls.push('end'),
@@ -40,6 +40,16 @@ describe('the watch on the writer thread', () => {
     expect(watch.silentMs).toBe(50_000)
     watch.end()
     expect([watch.silentMs, calls]).toEqual([null, ['silent', 'answered']])
+    watch.stop()
+  })
+
+  it('does not count the time before the request', () => {
+    const { watch, calls } = startWatch(100)
+    vi.advanceTimersByTime(499)
+    watch.begin()
+    vi.advanceTimersByTime(2)
+    watch.end()
+    expect([watch.silentMs, calls]).toEqual([null, []])
     watch.stop()
   })
 
