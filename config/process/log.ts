@@ -11,8 +11,10 @@ export type LogOptions = { level: string; format?: 'auto' | 'text' | 'json' }
 type Line = { level: string; time: string; name: string; pid: number; msg?: string }
 
 const STDOUT = 1
-/** Lines beyond this size are dropped while standard output accepts nothing. */
+/** While nobody reads standard output, lines wait up to this size; further ones are dropped. */
 const PENDING_MAX_BYTES = 1_048_576
+/** How long waiting lines wait for their reader before the next try. */
+const RETRY_MS = 100
 /** The priorities of syslog, which journald reads from the beginning of a line (sd-daemon(3)). */
 const SYSLOG_PRIORITIES: Record<string, number> = { fatal: 2, error: 3, warn: 4, info: 6 }
 const LEAST_PRIORITY = 7
@@ -21,16 +23,23 @@ const LEVEL_WIDTH = 5
 /**
  * Creates a logger that writes one line an entry to standard output, with the name of the process:
  * a JSON object, or text for people. Under systemd each line begins with its syslog priority, such
- * as `<3>`, which journald removes. An output that accepts nothing, such as a closed terminal, ends
- * the lines and not the process.
+ * as `<3>`, which journald removes. A reader that does not read, or that has gone, delays or ends
+ * the lines and never the process.
  */
 export function createLog(
   name: string,
   { level, format = 'auto' }: LogOptions,
   env: NodeJS.ProcessEnv = {},
 ): Log {
-  const output = pino.destination({ fd: STDOUT, sync: true, maxLength: PENDING_MAX_BYTES })
-  output.on('error', () => {})
+  const output = pino.destination({
+    ...{ fd: STDOUT, sync: true, maxLength: PENDING_MAX_BYTES },
+    // Node sets pipes and sockets of standard output to non-blocking. While nobody reads, a write
+    // fails with EAGAIN. To wait for the reader here would stop all work of the process.
+    retryEAGAIN: () => false,
+  })
+  output.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (code === 'EAGAIN') setTimeout(() => output.write(''), RETRY_MS).unref()
+  })
   const isText = format === 'text' || (format === 'auto' && isatty(STDOUT))
   const isJournal = env.JOURNAL_STREAM !== undefined && env.JOURNAL_STREAM === streamId(STDOUT)
   const options: pino.LoggerOptions = {

@@ -1,10 +1,19 @@
-import { spawnSync } from 'node:child_process'
-import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { logText, syslogPriority } from '../../../config/process/log.ts'
 
+const PATIENCE = { timeout: 20_000, interval: 20 }
 const module = new URL('../../../config/process/log.ts', import.meta.url).href
 
 /** What a process writes to standard output, a file, that logs with these options. */
@@ -26,6 +35,38 @@ function logged(options: object, { isJournal = false } = {}): string {
   rmSync(dir, { recursive: true })
   return text
 }
+
+/**
+ * Waits until a shell command has logged 2 MB and gone on: `$LOGGER` is a process that logs and
+ * then writes a file.
+ */
+async function logsMuch(command: string, stdout: 'pipe' | 'ignore'): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-log-'))
+  const done = join(dir, 'done')
+  const code = `import { createLog } from ${JSON.stringify(module)}
+    import { writeFileSync } from 'node:fs'
+    const log = createLog('gateway', { level: 'info' })
+    for (let line = 0; line < 20_000; line++) log.info({ line }, 'x'.repeat(40))
+    writeFileSync(${JSON.stringify(done)}, 'done')`
+  const script = join(dir, 'logger.mjs')
+  writeFileSync(script, code)
+  const env = { ...process.env, LOGGER: `'${process.execPath}' '${script}'` }
+  const child = spawn('/bin/sh', ['-c', command], {
+    ...{ env, detached: true, stdio: ['ignore', stdout, 'inherit'] },
+  })
+  try {
+    await vi.waitFor(() => expect(readFileSync(done, 'utf8')).toBe('done'), PATIENCE)
+  } finally {
+    if (child.exitCode === null) process.kill(-child.pid!, 'SIGKILL')
+    rmSync(dir, { recursive: true })
+  }
+}
+
+describe('a process whose log nobody reads goes on', () => {
+  it('with a pipe', () => logsMuch('eval "$LOGGER" | sleep 600', 'ignore'))
+  // Node gives a child a socket pair.
+  it('with a socket', () => logsMuch('eval exec "$LOGGER"', 'pipe'))
+})
 
 describe('the log', () => {
   it('has level names, ISO times and the fields of an entry, one JSON object a line', () => {
