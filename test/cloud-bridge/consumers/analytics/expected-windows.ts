@@ -8,6 +8,7 @@ import {
   createMeterTally,
   judgeReading,
 } from '../../../../cloud-bridge/consumers/analytics/model/meter.ts'
+import { lowerBound } from '../../../../config/collections/lower-bound.ts'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 
 /** A window computed plainly from all readings at once, in order of time. */
@@ -111,10 +112,12 @@ function expectedWindow(
   { start, end }: { start: number; end: number },
   holdMaxMs: number,
 ): ExpectedWindow {
-  const inside = points.filter(({ at }) => at >= start && at < end)
-  const values = inside.map(({ value }) => value)
+  const first = lowerBound(points, ({ at }) => at < start)
+  const to = lowerBound(points, ({ at }) => at < end)
+  const values = points.slice(first, to).map(({ value }) => value)
   let [knownMs, area, positiveMs, rise] = [0, 0, 0, 0]
-  for (const [index, { at, value }] of points.entries()) {
+  for (let index = Math.max(0, first - 1); index < to; index++) {
+    const { at, value } = points[index]!
     const next = points[index + 1]
     const until = Math.min(next?.at ?? Number.POSITIVE_INFINITY, at + holdMaxMs, end)
     const ms = Math.max(0, until - Math.max(at, start))
@@ -124,7 +127,7 @@ function expectedWindow(
     if (at >= start && at < end) rise += rises[index]!
   }
   return {
-    count: inside.length,
+    count: values.length,
     sum: values.reduce((sum, value) => sum + value, 0),
     min: values.length === 0 ? null : Math.min(...values),
     max: values.length === 0 ? null : Math.max(...values),

@@ -13,7 +13,7 @@ const dir = fileURLToPath(
 )
 export const hasRooms = existsSync(dir)
 
-const ROOMS = 10
+const ROOMS = 4
 /** How many rooms are read in full: every minute of a week. Of the others every 20th minute. */
 const FULL_ROOMS = 1
 const EVERY = 20
