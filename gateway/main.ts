@@ -49,9 +49,16 @@ withConfig(program, process.env).action(async ({ config: file }) => {
 })
 await runCommand(program)
 
+/** A normal exit would wait for a writer thread that hangs in a system call. */
+function killLate(): void {
+  const seconds = STOP_MS / 1000
+  process.stderr.write(`the gateway has not stopped for ${seconds} s: the process kills itself\n`)
+  process.kill(process.pid, 'SIGKILL')
+}
+
 async function run(config: Config): Promise<void> {
   const log = createLog('gateway', config.log, process.env)
-  const stopped = untilSignal(STOP_MS, () => log.warn(HANGUP_IGNORED))
+  const stopped = untilSignal(STOP_MS, () => log.warn(HANGUP_IGNORED), killLate)
   try {
     await using stack = new AsyncDisposableStack()
     const metrics = createMetrics()

@@ -9,18 +9,22 @@ const ECHO_MS = 500
 
 /**
  * Resolves with the name of the first stop signal (SIGINT or SIGTERM). From then on the process has
- * `deadlineMs` to stop in order; after that it exits with ERR_FAILED. A second signal ends the
- * process at once with ERR_INTERRUPTED. SIGHUP only calls `onHangup`: many daemons read their
- * configuration again at SIGHUP, and a closed terminal sends SIGHUP too, so it must not end a
- * service.
+ * `deadlineMs` to stop in order; after that `endLate` is called, which exits with ERR_FAILED unless
+ * given otherwise. A second signal ends the process at once with ERR_INTERRUPTED. SIGHUP only calls
+ * `onHangup`: many daemons read their configuration again at SIGHUP, and a closed terminal sends
+ * SIGHUP too, so it must not end a service.
  */
-export function untilSignal(deadlineMs: number, onHangup: () => void): Promise<string> {
+export function untilSignal(
+  deadlineMs: number,
+  onHangup: () => void,
+  endLate: () => void = () => process.exit(exitStatusOf('ERR_FAILED')),
+): Promise<string> {
   return new Promise(resolve => {
     let firstSignalMs: number | null = null
     const onSignal = (signal: string) => {
       if (firstSignalMs === null) {
         firstSignalMs = performance.now()
-        setTimeout(() => process.exit(exitStatusOf('ERR_FAILED')), deadlineMs).unref()
+        setTimeout(endLate, deadlineMs).unref()
         resolve(signal)
       } else if (performance.now() - firstSignalMs > ECHO_MS) {
         process.exit(exitStatusOf('ERR_INTERRUPTED'))

@@ -46,6 +46,7 @@ async function startGateway(writer: { alarmAfterMs: number; endAfterMs: number }
   return {
     ...{ mqtt, outboxFile, exited, page },
     log: () => log,
+    terminate: () => child.kill('SIGTERM'),
     stop: (how: 'lock' | 'call') => writeFileSync(stopFile, how),
     [Symbol.dispose]() {
       child.kill('SIGKILL')
@@ -83,5 +84,14 @@ describe('a writer thread that stands still', () => {
     gateway.stop('call')
     expect(await gateway.exited).toEqual({ code: null, signal: 'SIGKILL' })
     expect(gateway.log()).toMatch('cannot be ended: the process kills itself')
+  }, 60_000)
+
+  it('in a system call does not outlive a stop', async () => {
+    using gateway = await startGateway({ alarmAfterMs: 500, endAfterMs: 600_000 })
+    gateway.stop('call')
+    await expect.poll(() => gateway.page('/ready'), PATIENCE).toMatchObject({ status: 503 })
+    gateway.terminate()
+    expect(await gateway.exited).toEqual({ code: null, signal: 'SIGKILL' })
+    expect(gateway.log()).toMatch('has not stopped for 8 s: the process kills itself')
   }, 60_000)
 })
