@@ -13,7 +13,7 @@ import { type ImportCounts, type ImportOptions, importRecordings } from './impor
 const BACKOFF = { firstMs: 200, maxMs: 10_000, stableMs: 30_000 }
 /** Each run of the command asks the registry for the ids of schemas. */
 const NO_SCHEMA_ID_CACHE = { schemaId: () => null, keepSchemaId() {} }
-/** An epoch has room for a thousand imports a millisecond. */
+/** Each ms since 1970 has 1000 epochs, so that two imports rarely have the same epoch. */
 const EPOCHS_PER_MS = 1000
 
 export type ImportToKafkaOptions = Pick<
@@ -45,11 +45,13 @@ export async function importToKafka(options: ImportToKafkaOptions): Promise<Impo
     throw new CannotStart(`${topic} is a topic of live events: name another topic with --topic`)
   }
   const kafka = await createKafkaClient(config.kafka)
-  const partitions = await prepareTopic(kafka, topic, config).catch(error => {
+  const asCannotStart = (error: Error) => {
+    if (error instanceof CannotStart) throw error
     const fault = `topic ${topic} cannot be used: ${error.message}`
     throw new CannotStart(fault, { isTemporary: true, cause: error })
-  })
-  const known = await readKnownIds(kafka.stream, topic)
+  }
+  const partitions = await prepareTopic(kafka, topic, config).catch(asCannotStart)
+  const known = await readKnownIds(kafka.stream, topic).catch(asCannotStart)
   if (known.size > 0) onMessage(`${topic} has ${known.size} events already`)
   await using sink = kafka.openSink()
   return await importRecordings({
@@ -85,12 +87,19 @@ async function prepareTopic(
   return partitions
 }
 
-/** The ids of all events of a topic. */
+/** The ids of all events of a topic. Rejects with CannotStart when a record is no event. */
 async function readKnownIds(stream: EventStream, topic: string): Promise<Set<string>> {
   const known = new Set<string>()
   const { begin, end } = (await stream.topicOffsets([topic])).get(topic)!
-  await stream.readBetween(topic, begin, end, ({ value }) => {
-    known.add(decodeEvent(value).id)
+  let fault: string | null = null
+  await stream.readBetween(topic, begin, end, ({ partition, offset, value }) => {
+    try {
+      known.add(decodeEvent(value).id)
+    } catch (error) {
+      // A client library retries a read whose callback throws.
+      fault ??= `partition ${partition}, offset ${offset}: ${(error as Error).message}`
+    }
   })
-  return known
+  if (fault === null) return known
+  throw new CannotStart(`${topic} has a record that is no event (${fault}): name another --topic`)
 }

@@ -16,7 +16,7 @@ export class CannotImport extends Error {
   readonly ending: ExitCode = 'ERR_MISCONFIGURED'
 }
 
-export type ImportOptions = Omit<RowOptions, 'onFault'> & {
+export type ImportOptions = RowOptions & {
   /** CSV recordings, Parquet files and archives (folders). */
   paths: readonly string[]
   /** Rows with faults are left out; otherwise nothing is sent when a row has a fault. */
@@ -31,7 +31,6 @@ export type ImportOptions = Omit<RowOptions, 'onFault'> & {
   frame: Framing
   /** Sends a batch until the fate of each record is known; null when aborted before. */
   deliver(batch: Batch): Promise<KnownFate[] | null>
-  onFault(fault: RecordingError): void
   onRejected(event: SensorReading, reason: string): void
   onProgress(counts: ImportCounts): void
 }
@@ -61,8 +60,7 @@ const noCounts = (): ImportCounts => ({
 /** An event of an archive has its own numbers; an event of a recording gets them at sending. */
 type FoundEvent = SensorReading | ImportedEvent
 
-export type CheckOptions = Pick<ImportOptions, 'paths' | 'mapping' | 'onFault'> &
-  Omit<RowOptions, 'onFault'>
+export type CheckOptions = RowOptions & Pick<ImportOptions, 'paths'>
 
 /** Reads all recordings without sending anything, and counts rows and faults. */
 export async function checkRecordings(options: CheckOptions): Promise<ImportCounts> {

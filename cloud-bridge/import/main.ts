@@ -111,13 +111,13 @@ function say(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
-/** Shows the first faults, and how many follow only in the counts. */
+/** Shows the first faults; the counts have the others. */
 function createFaultReport() {
   let count = 0
   return (fault: RecordingError) => {
     count++
     if (count <= FAULTS_SHOWN_MAX) say(printable(fault.message))
-    if (count === FAULTS_SHOWN_MAX) say('further faults are only counted')
+    if (count === FAULTS_SHOWN_MAX + 1) say('further faults are only counted')
   }
 }
 
@@ -137,7 +137,8 @@ function textOf(counts: ImportCounts, topic: string): string {
     `read ${countText(rows, 'row')}${span}`,
     faulty > 0 && `${countText(faulty, 'row has', 'rows have')} faults`,
     empty > 0 && `${countText(empty, 'row has', 'rows have')} no measurement`,
-    known > 0 && `${topic} has ${countText(known, 'event')} already`,
+    known > 0 &&
+      `${countText(known, 'event is', 'events are')} in ${topic} already or repeated in the files`,
     `sent ${countText(sent, 'event')} to ${topic}`,
     rejected > 0 && `Kafka rejected ${countText(rejected, 'event')}`,
   ]

@@ -8,7 +8,7 @@ import type { PartitionWork } from '../runtime/partition-work.ts'
 import type { DecodedRecords } from '../runtime/record-decoder.ts'
 import { createFailFastQueue, type FailFastQueue } from '../runtime/serial-queue.ts'
 import { type CompactionCounts, createDailyCompaction } from './compaction-run.ts'
-import { utcDateOf } from './files/paths.ts'
+import { utcDateDaysAgo } from './files/paths.ts'
 import { type BufferOwner, createMemoryBudget, type MemoryBudget } from './memory-budget.ts'
 import { type ArchivePartition, type ClaimOptions, claimPartition } from './partition.ts'
 import { PendingFiles } from './pending-files.ts'
@@ -19,7 +19,6 @@ import { PendingFiles } from './pending-files.ts'
 const PENDING_MAX_BYTES = 24 * 1024 * 1024
 /** How many records are decoded at once: garbage collection copies all live objects. */
 const DECODED_MAX_RECORDS = 200
-const DAY_MS = 86_400_000
 const UPKEEP_EVERY_MS = 3_600_000
 
 export type ArchiveOptions = Omit<ClaimOptions, 'partition'> & {
@@ -152,11 +151,9 @@ type UpkeepOptions = PartitionOptions & {
 /** Deletes old files and merges small files, now and every hour, until `stop`. */
 function startUpkeep(options: UpkeepOptions): { stop(): void } {
   const { dir, partition, keepDays, compactAfterDays, archive, queue, signal } = options
-  // After a failure the queue runs no further task, and `failed` of the work rejects.
-  const runInBackground = (work: () => Promise<void>) => void queue.run(work).catch(() => {})
   const deleteOld = async () => {
     if (keepDays === null) return
-    const day = utcDateOf(Date.now() - keepDays * DAY_MS)
+    const day = utcDateDaysAgo(keepDays)
     await options.retryWhileUnavailable(() => archive.deleteBefore(day), signal)
   }
   const compaction = {
@@ -167,8 +164,8 @@ function startUpkeep(options: UpkeepOptions): { stop(): void } {
   const compact =
     compactAfterDays === null ? null : createDailyCompaction(compaction, compactAfterDays)
   const run = () => {
-    runInBackground(deleteOld)
-    compact?.().catch(error => runInBackground(() => Promise.reject(error)))
+    // After a failure the queue runs no further task, and `failed` of the work rejects.
+    for (const work of [queue.run(deleteOld), compact?.()]) work?.catch(() => {})
   }
   const timer = setInterval(run, UPKEEP_EVERY_MS).unref()
   run()

@@ -1,22 +1,25 @@
 import { StateUnavailable } from '../state/state.ts'
-import { CannotMerge, mergeFiles, planCompaction } from './compaction.ts'
-import { utcDateOf } from './files/paths.ts'
+import { NotAsCommitted } from './committed-files.ts'
+import { CannotMerge, type FilesToMerge, mergeFiles, planCompaction } from './compaction.ts'
+import { utcDateDaysAgo } from './files/paths.ts'
 import { readChain } from './manifest/hash-chain.ts'
 import type { ArchivePartition } from './partition.ts'
-
-const DAY_MS = 86_400_000
 
 export type CompactionOptions = {
   dir: string
   partition: number
   archive: Pick<ArchivePartition, 'replace'>
-  /** Runs a change of the partition when no other change runs. */
+  /** Runs work on the partition when no change of the partition runs. */
   runAlone(work: () => Promise<void>): Promise<void>
   /** Ends the compaction between two files. */
   signal: AbortSignal
   /** Called with the reason why some files stay as they are. */
   onProblem(reason: string): void
 }
+
+/** Whether the files stay as they are because of an error, and the compaction continues. */
+const isReasonToStay = (error: unknown): error is Error =>
+  [CannotMerge, NotAsCommitted, StateUnavailable].some(reason => error instanceof reason)
 
 /** How many files a compaction replaced, and by how many files. */
 export type CompactionCounts = { replaced: number; files: number }
@@ -31,12 +34,14 @@ export async function compactPartition(
 ): Promise<CompactionCounts> {
   const { dir, partition, archive, runAlone, signal, onProblem } = options
   const counts = { replaced: 0, files: 0 }
-  const { named, faults } = await readChain(dir, partition)
-  if (faults.length > 0) {
-    onProblem(`the manifest is not as it was written: ${faults[0]}`)
-    return counts
-  }
-  for (const files of planCompaction(named.values(), day)) {
+  let plan: FilesToMerge[] = []
+  // A deletion that waits for its turn would take files away from the plan.
+  await runAlone(async () => {
+    const { named, faults } = await readChain(dir, partition)
+    if (faults.length === 0) plan = planCompaction(named.values(), day)
+    else onProblem(`the manifest is not as it was written: ${faults[0]}`)
+  })
+  for (const files of plan) {
     if (signal.aborted) break
     await runAlone(async () => {
       try {
@@ -44,7 +49,7 @@ export async function compactPartition(
         counts.replaced += files.length
         counts.files++
       } catch (error) {
-        if (!(error instanceof CannotMerge || error instanceof StateUnavailable)) throw error
+        if (!isReasonToStay(error)) throw error
         onProblem(error.message)
       }
     })
@@ -66,26 +71,28 @@ export async function needsCompaction(
 }
 
 /**
- * The first day whose events are not compacted yet, `afterDays` days after a date ends: with 1, the
- * present day.
+ * The first day whose events are not compacted yet, when events are compacted `afterDays` days after
+ * their date ends: with 1, the present day.
  */
-export const firstLooseDay = (afterDays: number): string =>
-  utcDateOf(Date.now() - (afterDays - 1) * DAY_MS)
+export const firstUncompactedDay = (afterDays: number): string => utcDateDaysAgo(afterDays - 1)
 
 /**
- * Creates a function that compacts a partition at its first call of each day; later calls of the
- * day do nothing.
+ * Creates a function that compacts a partition at its first call of each day. Later calls of the
+ * day do nothing, and neither do calls while a compaction runs, whose files they would find gone.
  */
 export function createDailyCompaction(
   options: CompactionOptions & { onCompacted(counts: CompactionCounts): void },
   afterDays: number,
 ): () => Promise<void> {
   let compactedDay = ''
+  let isRunning = false
   return async () => {
-    const day = firstLooseDay(afterDays)
-    if (day === compactedDay) return
+    const day = firstUncompactedDay(afterDays)
+    if (isRunning || day === compactedDay) return
+    isRunning = true
     const counts = await compactPartition(options, day)
     if (counts.files > 0) options.onCompacted(counts)
     compactedDay = day
+    isRunning = false
   }
 }

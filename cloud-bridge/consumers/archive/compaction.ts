@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { filePathOf, NO_DATE, parsePath, utcDateOf } from './files/paths.ts'
+import { readCommittedFile } from './committed-files.ts'
+import { DAY_MS, filePathOf, NO_DATE, parsePath, utcDateOf } from './files/paths.ts'
 import { type CompactedFile, sha256 } from './manifest/entry.ts'
 import type { NamedFile } from './manifest/hash-chain.ts'
 import type { ArchivedEvent } from './parquet/columns.ts'
 import { EventColumns, readParquet } from './parquet/parquet.ts'
 
-const DAY_MS = 86_400_000
 /**
  * The most events of a compacted file. Compaction has all events of one file in memory, twice for a
  * moment.
@@ -28,7 +26,7 @@ export type MergedFile = {
   replaced: string[]
 }
 
-/** A file is not as it was committed, so its events must not get a new hash. */
+/** The merged file does not have the events of the files, so the files must stay. */
 export class CannotMerge extends Error {}
 
 /**
@@ -71,14 +69,15 @@ function daysOf(files: FilesToMerge): number {
 
 /**
  * Merges files, and compares all events of the merged file with the events of the files. Rejects
- * with CannotMerge when a file was changed since its commit.
+ * with NotAsCommitted when a file was changed since its commit, and with CannotMerge when the events
+ * differ.
  */
 export async function mergeFiles(dir: string, files: FilesToMerge): Promise<MergedFile> {
   const columns = new EventColumns()
   const events = createEventDigest()
   let firstRow: ArchivedEvent | undefined
   for (const file of files) {
-    for (const row of await readRows(dir, file)) {
+    for (const row of await readCommittedFile(dir, file)) {
       firstRow ??= row
       columns.add(row)
       events.add(row)
@@ -101,14 +100,6 @@ export async function mergeFiles(dir: string, files: FilesToMerge): Promise<Merg
   const hash = { bytes: contents.length, sha256: sha256(contents) }
   const file = { ...{ name, rows: columns.rows, first, last }, ...hash, day, contents }
   return { file, replaced: files.map(old => old.name) }
-}
-
-async function readRows(dir: string, { name, sha256: hash, line }: NamedFile) {
-  const bytes = await readFile(join(dir, name)).catch((error: Error) => {
-    throw new CannotMerge(`${name} cannot be read: ${error.message}`, { cause: error })
-  })
-  if (sha256(bytes) === hash) return readParquet(bytes)
-  throw new CannotMerge(`${name} was changed since it was committed (${line})`)
 }
 
 /** A digest of a sequence of events with all their fields. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import {
   createProgram,
+  exitWith,
   requireConfig,
   runCommand,
   withConfig,
@@ -59,18 +60,20 @@ consumer claims them again, and reads from Kafka again what it has not committed
 Exit codes:
   0  all files of earlier dates are merged
   1  some files stay as they are; the messages say why
-  2  wrong configuration, or no archive there`,
+  2  wrong configuration, or no archive there
+  130  a signal ended the command before all files were merged`,
   )
   .action(async ({ dir, config }: VerifyOptions) => {
     const archiveDir = dir ?? requireConfig(config, env).consumers.archive.dir
     process.umask(0o077)
+    const signal = stopSignal(STOP_MS)
     const counts = await compactArchive({
-      dir: archiveDir,
-      signal: stopSignal(STOP_MS),
+      ...{ dir: archiveDir, signal },
       onMessage: line => process.stderr.write(`${line}\n`),
     })
     if (!counts) throw noArchiveError(archiveDir)
     process.stdout.write(`${counts.replaced} files were merged to ${counts.files} files\n`)
+    if (signal.aborted) exitWith('interrupted: run the command again', 'ERR_INTERRUPTED')
     process.exitCode = exitStatusOf(counts.problems === 0 ? 'DONE' : 'ERR_NEGATIVE')
   })
 

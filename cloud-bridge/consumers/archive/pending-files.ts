@@ -1,11 +1,9 @@
-import { type FilePathParts, filePathOf, utcDateOf } from './files/paths.ts'
+import { DAY_MS, type FilePathParts, filePathOf, utcDateOf } from './files/paths.ts'
 import { sha256 } from './manifest/entry.ts'
 import { EventSet } from './manifest/event-set.ts'
 import type { ArchivedEvent } from './parquet/columns.ts'
 import { EventColumns } from './parquet/parquet.ts'
 import type { NewFile } from './partition.ts'
-
-const DAY_MS = 86_400_000
 
 type PendingFile = { path: FilePathParts; columns: EventColumns }
 type FilesByZone = Map<string, PendingFile>

@@ -1,14 +1,11 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { encodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
 import type { ExitCode } from '../../../config/process/exit-codes.ts'
 import type { Batch, Framing, KnownFate } from '../../ports/event-sink.ts'
+import { listCommittedFiles, readCommittedFile } from './committed-files.ts'
 import { dateInPath, utcDateOf } from './files/paths.ts'
 import { listPartitions } from './manifest/day-files.ts'
-import { sha256 } from './manifest/entry.ts'
-import { type NamedFile, readChain } from './manifest/hash-chain.ts'
+import type { NamedFile } from './manifest/hash-chain.ts'
 import type { ArchivedEvent } from './parquet/columns.ts'
-import { readParquet } from './parquet/parquet.ts'
 
 const BATCH_EVENTS = 500
 
@@ -35,7 +32,7 @@ export type ArchiveReplayOptions = {
   onRejected(event: ArchivedEvent, reason: string): void
 }
 
-/** The archive was changed, or does not fit the topic: the replay sends nothing more. */
+/** The topic lacks a partition of the archive. */
 export class CannotReplay extends Error {
   readonly ending: ExitCode = 'ERR_MISCONFIGURED'
 }
@@ -43,7 +40,8 @@ export class CannotReplay extends Error {
 /**
  * Sends archived events to a topic again, under the same ids, encoded with the newest schema.
  * Resolves with the number of events that Kafka accepted; with null when aborted. Rejects with
- * CannotReplay before it sends any event of a changed file.
+ * CannotReplay when the topic lacks a partition, and with NotAsCommitted before it sends any event of
+ * a changed file.
  */
 export async function replayArchive(options: ArchiveReplayOptions): Promise<number | null> {
   const { dir, topic, partitions } = options
@@ -67,22 +65,18 @@ export async function replayArchive(options: ArchiveReplayOptions): Promise<numb
 }
 
 async function findFiles({ dir, fromMs, toMs }: ArchiveReplayOptions, partition: number) {
-  const { named, faults } = await readChain(dir, partition)
-  if (faults.length > 0) throw new CannotReplay(faults.join('\n'))
   const [from, to] = [utcDateOf(fromMs), utcDateOf(toMs)]
-  const matching = [...named.values()].filter(({ name }) => {
+  return (await listCommittedFiles(dir, partition)).filter(({ name }) => {
     const date = dateInPath(name)
     return date === null || (date >= from && date <= to)
   })
-  // In order of offsets also after a compaction, which names files of earlier events later.
-  return matching.sort((a, b) => a.first - b.first)
 }
 
 async function sendFile(options: ArchiveReplayOptions, file: NamedFile): Promise<number | null> {
   const { fromMs, toMs, zone } = options
   const matches = ({ event }: ArchivedEvent) =>
     event.receivedAt >= fromMs && event.receivedAt < toMs && (zone ?? event.zone) === event.zone
-  const rows = (await readFileRows(options.dir, file)).filter(matches)
+  const rows = (await readCommittedFile(options.dir, file)).filter(matches)
   let sent = 0
   for (let at = 0; at < rows.length; at += BATCH_EVENTS) {
     const count = await sendBatch(options, rows.slice(at, at + BATCH_EVENTS))
@@ -92,22 +86,14 @@ async function sendFile(options: ArchiveReplayOptions, file: NamedFile): Promise
   return sent
 }
 
-async function readFileRows(dir: string, file: NamedFile): Promise<ArchivedEvent[]> {
-  const bytes = await readFile(join(dir, file.name))
-  if (sha256(bytes) === file.sha256) return readParquet(bytes)
-  throw new CannotReplay(`${file.name} was changed since it was committed (${file.line})`)
-}
-
 /**
  * Yields all events of an archive, each zone in the order of its offsets in a topic. Throws
- * CannotReplay at a changed file or manifest.
+ * NotAsCommitted at a changed file or manifest.
  */
 export async function* readArchivedEvents(dir: string): AsyncGenerator<SensorReading> {
   for (const partition of await listPartitions(dir)) {
-    const { named, faults } = await readChain(dir, partition)
-    if (faults.length > 0) throw new CannotReplay(faults.join('\n'))
-    for (const file of [...named.values()].sort((a, b) => a.first - b.first)) {
-      for (const { event } of await readFileRows(dir, file)) yield event
+    for (const file of await listCommittedFiles(dir, partition)) {
+      for (const { event } of await readCommittedFile(dir, file)) yield event
     }
   }
 }

@@ -6,7 +6,14 @@ import { partitionOf } from '../../../config/event/partitioner.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { openWorkspace } from '../../gateway/inspect/command.ts'
-import { createTopics, describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
+import {
+  createTopics,
+  describeWithKafka,
+  freshTopic,
+  openKafkaSink,
+  readTopic,
+  sharedKafka,
+} from '../../setup/kafka/kafka.ts'
 import { createTemporaryDir } from '../consumers/archive/fixture.ts'
 import { freshTopics } from '../forward/running-bridge.ts'
 
@@ -73,6 +80,19 @@ describeWithKafka('./sluice import', () => {
     ])
     const live = await at.run('import', at.files[0]!, '--topic', at.topics.readings)
     expect([live.code, live.stderr]).toEqual([2, expect.stringContaining('name another topic')])
+  })
+
+  it('refuses a topic with records that are no events', { timeout: 60_000 }, async () => {
+    using at = await openImport()
+    const topic = await freshTopic(sharedKafka(), 1)
+    await using sink = await openKafkaSink(sharedKafka())
+    const record = { key: Buffer.from('k'), partition: 0, value: Buffer.from('no event') }
+    await sink.send({ topic, records: [record] })
+    const { code, stderr } = await at.run('import', at.files[0]!, '--topic', topic)
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining(`${topic} has a record that is no event (partition 0, offset 0: `),
+    ])
   })
 
   it('lets analytics aggregate the recorded hours beside live events', {

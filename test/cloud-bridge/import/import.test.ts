@@ -11,15 +11,7 @@ import {
   importRecordings,
 } from '../../../cloud-bridge/import/import.ts'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
-import {
-  createEvents,
-  createTemporaryDir,
-  feed,
-  listFiles,
-  openWork,
-  recordsOf,
-  TOPIC,
-} from '../consumers/archive/fixture.ts'
+import { createArchiveOf, createEvents, listFiles } from '../consumers/archive/fixture.ts'
 
 let folder: string
 beforeAll(() => {
@@ -167,15 +159,11 @@ describe('an import', () => {
   })
 
   it('sends the events of an archive unchanged, and nothing of a changed file', async () => {
-    using archive = createTemporaryDir()
     const archived = createEvents(8).map((event, at) => ({
       ...event,
       id: `11223344-5566-8777-8000-00000000000${at}`,
     }))
-    {
-      await using work = await openWork(archive)
-      await feed(work, TOPIC, recordsOf(archived))
-    }
+    using archive = await createArchiveOf(archived)
     const { events, counts } = await imported([archive.dir])
     const byId = (a: SensorReading, b: SensorReading) => (a.id < b.id ? -1 : 1)
     expect(events.toSorted(byId)).toEqual(archived)

@@ -5,6 +5,7 @@ const EVENTS = 'events'
 /** The name that stands for a missing date; Hive, DuckDB and pyarrow read it as "no value". */
 export const NO_DATE = '__HIVE_DEFAULT_PARTITION__'
 const DATE_LENGTH = 10
+export const DAY_MS = 86_400_000
 /**
  * The longest part of a file name, in characters. A file system allows 255 bytes for the file name.
  */
@@ -36,6 +37,9 @@ export function utcDateOf(ms: number): string {
   return /^\d{4}-/.test(text) ? text.slice(0, DATE_LENGTH) : NO_DATE
 }
 
+/** The UTC day of the present time, some days ago. */
+export const utcDateDaysAgo = (days: number): string => utcDateOf(Date.now() - days * DAY_MS)
+
 /**
  * The path of a file within the archive; parts are separated by `/`. The folder of a date is in
  * Hive's form `date=D`, which readers turn into a column. The folder of a zone is not, because the
@@ -52,7 +56,7 @@ export function filePathOf({ date, zone, topic, partition, first, last }: FilePa
 export const dateInPath = (path: string): string | null =>
   path.match(/\/date=(\d{4}-\d\d-\d\d)\//)?.[1] ?? null
 
-const PATH = /^events\/date=([^/]+)\/((?:zone=)?[^/]*)\/([^/]+)-(\d+)-\d+-\d+\.parquet$/
+const PATH = /^events\/date=([^/]+)\/([^/]+)\/([^/]+)-(\d+)-\d+-\d+\.parquet$/
 
 /** The parts of a file's path that the path says; zone and topic are escaped. */
 export type ParsedPath = {

@@ -2,6 +2,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { compactArchive } from '../../../../cloud-bridge/consumers/archive/compaction-command.ts'
+import { createDailyCompaction } from '../../../../cloud-bridge/consumers/archive/compaction-run.ts'
+import { durableFilesystem } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
+import { DAY_MS } from '../../../../cloud-bridge/consumers/archive/files/paths.ts'
+import { claimPartition } from '../../../../cloud-bridge/consumers/archive/partition.ts'
 import {
   readArchivedEvents,
   replayArchive,
@@ -11,6 +15,7 @@ import { Fenced } from '../../../../cloud-bridge/consumers/state/state.ts'
 import { singleObjectFraming } from '../../../../cloud-bridge/framing/framing.ts'
 import { decodeEvent } from '../../../../config/event/sensor-reading.ts'
 import {
+  createArchiveOf,
   createEvents,
   createTemporaryDir,
   eventOf,
@@ -24,17 +29,21 @@ import {
 } from './fixture.ts'
 import { toOldForm } from './old-form.ts'
 
-const DAY_MS = 86_400_000
 const { signal } = new AbortController()
 const compact = (dir: string, onMessage: (line: string) => void = () => {}) =>
   compactArchive({ dir, signal, onMessage })
 
 /** An archive with many small files: of two zones and two dates. */
-async function createSmallFiles(count: number) {
-  const folder = createTemporaryDir()
-  await using work = await openWork({ ...folder, fileMaxEvents: 2 })
-  await feed(work, TOPIC, recordsOf(createEvents(count)), 2)
-  return folder
+const createSmallFiles = (count: number) =>
+  createArchiveOf(createEvents(count), { fileMaxEvents: 2 }, 2)
+
+/** Damages a file, and returns the path of the file in the archive. */
+function damageFirstFile(dir: string): string {
+  const [name] = listFiles(dir) as [string]
+  const bytes = readFileSync(join(dir, name))
+  bytes[bytes.length >> 1]! ^= 1
+  writeFileSync(join(dir, name), bytes)
+  return name
 }
 
 async function expectIntact(dir: string, count: number) {
@@ -89,10 +98,7 @@ describe('a compaction', () => {
 
   it('leaves damaged files as they are, and names the file', async () => {
     using folder = await createSmallFiles(12)
-    const [damaged] = listFiles(folder.dir) as [string]
-    const bytes = readFileSync(join(folder.dir, damaged))
-    bytes[bytes.length >> 1]! ^= 1
-    writeFileSync(join(folder.dir, damaged), bytes)
+    const damaged = damageFirstFile(folder.dir)
     const messages: string[] = []
     const counts = await compact(folder.dir, line => messages.push(line))
     expect(counts).toEqual({ replaced: 9, files: 3, problems: 1 })
@@ -115,6 +121,42 @@ describe('a compaction', () => {
     }
     expect(await readArchived(folder.dir)).toHaveLength(16)
   })
+
+  it('names a partition that a member claims before the compaction ends', async () => {
+    using folder = await createSmallFiles(12)
+    const damaged = damageFirstFile(folder.dir)
+    const messages: string[] = []
+    const counts = await compact(folder.dir, line => {
+      messages.push(line)
+      writeFileSync(join(folder.dir, 'manifest/partition=0/owner'), 'another member')
+    })
+    expect(counts).toEqual({ replaced: 0, files: 0, problems: 2 })
+    expect(messages).toEqual([
+      expect.stringContaining(`${damaged} was changed since`),
+      'partition 0: another process owns partition 0 of the archive now: run the command again',
+    ])
+  })
+
+  it('claims no partition after an abort', async () => {
+    using folder = await createSmallFiles(12)
+    await using work = await openWork(folder)
+    const options = { dir: folder.dir, signal: AbortSignal.abort(), onMessage: expect.fail }
+    expect(await compactArchive(options)).toEqual({ replaced: 0, files: 0, problems: 0 })
+    await feed(work, TOPIC, recordsOf(createEvents(16)))
+  })
+
+  it('does not begin while an earlier compaction runs', async () => {
+    using folder = await createSmallFiles(12)
+    const place = { dir: folder.dir, partition: 0 }
+    const archive = await claimPartition({ ...place, disk: durableFilesystem, onSealed() {} })
+    const onCompacted = vi.fn()
+    const daily = createDailyCompaction(
+      { ...place, archive, signal, runAlone: work => work(), onProblem: expect.fail, onCompacted },
+      1,
+    )
+    await Promise.all([daily(), daily()])
+    expect(onCompacted.mock.calls).toEqual([[{ replaced: 12, files: 4 }]])
+  })
 })
 
 describe('an archive over days', () => {
@@ -133,13 +175,13 @@ describe('an archive over days', () => {
     vi.setSystemTime(noon(day))
     await using work = await openWork({ dir, fileMaxEvents: 1 }, options)
     await feed(work, TOPIC, recordsOf(eventsOf(day), 2 * day), 1)
-    await vi.waitFor(() => expect(listFiles(dir).length).toBeGreaterThan(0))
   }
   const datesOf = (dir: string) => listFiles(dir).map(name => name.slice(12, 22))
 
   it('merges the files of a date on the next day, and not before', async () => {
     using folder = createTemporaryDir()
-    await archiveDay(folder.dir, 0, { compactAfterDays: 1 })
+    await archiveDay(folder.dir, 0)
+    expect(await compact(folder.dir)).toEqual({ replaced: 0, files: 0, problems: 0 })
     expect(datesOf(folder.dir)).toEqual(['2026-05-01', '2026-05-01'])
     const onCompacted = vi.fn()
     vi.setSystemTime(noon(1))
@@ -178,6 +220,17 @@ describe('an archive over days', () => {
     expect(datesOf(folder.dir)).toContain('2026-05-02')
     const result = (await verifyArchive(folder.dir, []))!
     expect(result).toMatchObject({ faults: [], partitions: [{ events: 4 }] })
+  })
+
+  it('deletes old files before other files are merged', async () => {
+    using folder = createTemporaryDir()
+    for (const day of [0, 1, 2]) await archiveDay(folder.dir, day)
+    vi.setSystemTime(noon(5))
+    const onCompacted = vi.fn()
+    const options = { keepDays: 4, compactAfterDays: 1, onNotCompacted: expect.fail, onCompacted }
+    await using _work = await openWork(folder, options)
+    await vi.waitFor(() => expect(onCompacted).toHaveBeenCalledWith(0, { replaced: 4, files: 2 }))
+    expect(datesOf(folder.dir)).toEqual(['2026-05-02', '2026-05-03'])
   })
 
   it('does not merge late events with files that are deleted much earlier', async () => {

@@ -13,6 +13,7 @@ import {
   type DurableFilesystem,
   durableFilesystem,
 } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
+import { DAY_MS } from '../../../../cloud-bridge/consumers/archive/files/paths.ts'
 import { readChain } from '../../../../cloud-bridge/consumers/archive/manifest/hash-chain.ts'
 import { readParquet } from '../../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
 import { claimPartition } from '../../../../cloud-bridge/consumers/archive/partition.ts'
@@ -29,7 +30,6 @@ import {
   TOPIC,
 } from './fixture.ts'
 
-const DAY_MS = 86_400_000
 const STEPS = [
   'createFolder',
   'write',

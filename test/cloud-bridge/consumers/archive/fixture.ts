@@ -7,6 +7,7 @@ import {
 } from '../../../../cloud-bridge/consumers/archive/archive.ts'
 import type { DurableFilesystem } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
 import { durableFilesystem } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
+import { DAY_MS } from '../../../../cloud-bridge/consumers/archive/files/paths.ts'
 import type { ArchivedEvent } from '../../../../cloud-bridge/consumers/archive/parquet/columns.ts'
 import { readParquet } from '../../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
 import { createDependencyRetry } from '../../../../cloud-bridge/consumers/runtime/dependency-retry.ts'
@@ -20,7 +21,6 @@ import { goldenEvent } from '../../../config/event/events-fixture.ts'
 
 export const TOPIC = 'readings'
 export const BACKFILL = 'readings.backfill'
-const DAY_MS = 86_400_000
 
 export function createTemporaryDir() {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-archive-'))
@@ -89,6 +89,18 @@ export async function feed(
   for (let at = 0; at < left.length; at += batchSize) {
     await work.processRecords(topic, left.slice(at, at + batchSize), signal)
   }
+}
+
+/** A new archive of events; the work that archived the events has ended. */
+export async function createArchiveOf(
+  events: readonly SensorReading[],
+  options: Omit<WorkOptions, 'dir'> = {},
+  batchSize?: number,
+) {
+  const folder = createTemporaryDir()
+  await using work = await openWork({ ...folder, ...options })
+  await feed(work, TOPIC, recordsOf(events), batchSize)
+  return folder
 }
 
 /** All files of an archive except its manifests, sorted. */

@@ -5,15 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { event } from '../../../config/event/events-fixture.ts'
-import {
-  createEvents,
-  createTemporaryDir,
-  eventOf,
-  feed,
-  openWork,
-  recordsOf,
-  TOPIC,
-} from './fixture.ts'
+import { createArchiveOf, createEvents, eventOf, TOPIC } from './fixture.ts'
 
 /** Python's order of texts. */
 const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
@@ -38,11 +30,7 @@ const expected = events.map((archived, offset) => ({
 }))
 
 async function readWith(program: string, ...words: string[]) {
-  using folder = createTemporaryDir()
-  {
-    await using work = await openWork(folder)
-    await feed(work, TOPIC, recordsOf(events))
-  }
+  using folder = await createArchiveOf(events)
   const { stdout } = await run(program, [...words, folder.dir], { maxBuffer: 2 ** 26 })
   return stdout
     .trimEnd()
@@ -84,13 +72,9 @@ describe('the first line of a tutorial', () => {
   it.each(installed)(
     'reads an archive with any zone: %s',
     async tool => {
-      using folder = createTemporaryDir()
-      {
-        await using work = await openWork(folder)
-        const receivedAt = Date.UTC(2026, 4, 1, 12)
-        const odd = zones.map((zone, at) => eventOf(zone, at + 1, { receivedAt }))
-        await feed(work, TOPIC, recordsOf([...createEvents(10), ...odd]))
-      }
+      const receivedAt = Date.UTC(2026, 4, 1, 12)
+      const odd = zones.map((zone, at) => eventOf(zone, at + 1, { receivedAt }))
+      using folder = await createArchiveOf([...createEvents(10), ...odd])
       const words = [scriptAt('./first-lines.py'), `${folder.dir}/events`, tool]
       const { stdout } = await run(python, words)
       const dates = ['2023-11-14', '2023-11-15', '2026-05-01']

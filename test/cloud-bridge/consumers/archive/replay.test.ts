@@ -1,6 +1,7 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, inject, it } from 'vitest'
+import { DAY_MS } from '../../../../cloud-bridge/consumers/archive/files/paths.ts'
 import { replayArchive } from '../../../../cloud-bridge/consumers/archive/replay.ts'
 import { singleObjectFraming } from '../../../../cloud-bridge/framing/framing.ts'
 import type { OutgoingRecord } from '../../../../cloud-bridge/ports/event-sink.ts'
@@ -14,26 +15,12 @@ import {
   sharedKafka,
 } from '../../../setup/kafka/kafka.ts'
 import { freshTopics } from '../../forward/running-bridge.ts'
-import {
-  createEvents,
-  createTemporaryDir,
-  feed,
-  listFiles,
-  openWork,
-  recordsOf,
-  TOPIC,
-} from './fixture.ts'
+import { createArchiveOf, createEvents, listFiles } from './fixture.ts'
 
-const DAY_MS = 86_400_000
 const { receivedAt } = goldenEvent
 const events = createEvents(12)
 
-async function createArchiveOfEvents() {
-  const folder = createTemporaryDir()
-  await using work = await openWork(folder)
-  await feed(work, TOPIC, recordsOf(events))
-  return folder
-}
+const createArchiveOfEvents = () => createArchiveOf(events)
 
 async function replay(dir: string, options: object = {}) {
   const records: OutgoingRecord[] = []

@@ -4,27 +4,19 @@ import { describe, expect, it } from 'vitest'
 import { lineText, parseLine } from '../../../../cloud-bridge/consumers/archive/manifest/entry.ts'
 import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verification.ts'
 import {
+  createArchiveOf,
   createEvents,
   createTemporaryDir,
-  feed,
   listFiles,
   newestManifest,
-  openWork,
   readCommits,
-  recordsOf,
-  TOPIC,
 } from './fixture.ts'
 
 /**
  * An archive of 12 events in 3 commits; the manifest has the seal of the day and a line for each
  * commit.
  */
-async function createArchiveOfEvents() {
-  const folder = createTemporaryDir()
-  await using work = await openWork(folder)
-  await feed(work, TOPIC, recordsOf(createEvents(12)), 4)
-  return folder
-}
+const createArchiveOfEvents = () => createArchiveOf(createEvents(12), {}, 4)
 
 const faultsIn = async (dir: string, heads = []) => (await verifyArchive(dir, heads))!.faults
 
