@@ -82,8 +82,8 @@ export type ConnectedDevices = AsyncDisposable & {
   run(until: AbortSignal | number): Promise<void>
   /**
    * Waits until the broker has completed every message, as long as the broker completes at least
-   * one message every `idleMs`; with a signal, at most until the signal aborts. Returns the number of
-   * messages that are not completed or not sent.
+   * one message every `idleMs`; with a signal, at most until the signal aborts. Returns the number
+   * of messages that are not completed or not sent.
    */
   drain(idleMs: number, signal?: AbortSignal): Promise<number>
 }

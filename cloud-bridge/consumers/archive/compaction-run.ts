@@ -71,8 +71,8 @@ export async function needsCompaction(
 }
 
 /**
- * The first day whose events are not compacted yet, when events are compacted `afterDays` days after
- * their date ends: with 1, the present day.
+ * The first day whose events are not compacted yet, when events are compacted `afterDays` days
+ * after their date ends: with 1, the present day.
  */
 export const firstUncompactedDay = (afterDays: number): string => utcDateDaysAgo(afterDays - 1)
 

@@ -69,8 +69,8 @@ function daysOf(files: FilesToMerge): number {
 
 /**
  * Merges files, and compares all events of the merged file with the events of the files. Rejects
- * with NotAsCommitted when a file was changed since its commit, and with CannotMerge when the events
- * differ.
+ * with NotAsCommitted when a file was changed since its commit, and with CannotMerge when the
+ * events differ.
  */
 export async function mergeFiles(dir: string, files: FilesToMerge): Promise<MergedFile> {
   const columns = new EventColumns()

@@ -40,8 +40,8 @@ export class CannotReplay extends Error {
 /**
  * Sends archived events to a topic again, under the same ids, encoded with the newest schema.
  * Resolves with the number of events that Kafka accepted; with null when aborted. Rejects with
- * CannotReplay when the topic lacks a partition, and with NotAsCommitted before it sends any event of
- * a changed file.
+ * CannotReplay when the topic lacks a partition, and with NotAsCommitted before it sends any event
+ * of a changed file.
  */
 export async function replayArchive(options: ArchiveReplayOptions): Promise<number | null> {
   const { dir, topic, partitions } = options
