@@ -6,7 +6,9 @@ import { registerHooks } from 'node:module'
 const ARCHIVE_DISK = 'cloud-bridge/consumers/archive/files/durable-filesystem.ts'
 const WRITE = '\n      await file.writeFile(bytes)'
 const SYNC = '\n      await file.sync()'
-const STATE_FILE = 'cloud-bridge/consumers/state/sqlite-database.ts'
+const STATE_FILES = ['sqlite-database', 'sqlite-partition'].map(
+  name => `cloud-bridge/consumers/state/${name}.ts`,
+)
 const FORWARDER = 'cloud-bridge/forward/forwarder.ts'
 const QUEUE = 'gateway/ingest/commit-queue.ts'
 const ASSESSMENT = 'cloud-bridge/ledger/assessment.ts'
@@ -47,7 +49,9 @@ export const sabotages: Record<string, Change[]> = {
   'archive-name-unsynced': [
     { file: ARCHIVE_DISK, from: 'await folder.sync()', to: 'await folder.stat()' },
   ],
-  'state-unsynced': [{ file: STATE_FILE, from: 'synchronous = NORMAL', to: 'synchronous = OFF' }],
+  'state-unsynced': STATE_FILES.map(file => ({
+    ...{ file, from: 'synchronous = NORMAL', to: 'synchronous = OFF' },
+  })),
   'position-before-send': [
     {
       file: FORWARDER,

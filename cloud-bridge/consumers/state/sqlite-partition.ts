@@ -77,12 +77,21 @@ export function claimPartition(
     for (const { id, number } of sent ?? []) done.run(number, id)
     for (const { id, topic, key, value } of effects ?? []) add.run(id, topic, key, value)
   })
+  const reader = createPartitionReader(database)
+  let isEmpty = reader.offsets.size === 0
   return {
-    ...createPartitionReader(database),
+    ...reader,
     commit: changes =>
       withStateErrors(() => {
+        // A power cut must not lose the first offset: a consumer refuses an empty state when its
+        // group has offsets in Kafka.
+        const isFirst = isEmpty && changes.offsets !== undefined
+        if (isFirst) database.pragma('synchronous = FULL')
         commit.immediate(changes)
         checkFiles()
+        if (!isFirst) return
+        database.pragma('synchronous = NORMAL')
+        isEmpty = false
       }),
   }
 }

@@ -111,7 +111,7 @@ function writeImage(dir: string, files: Map<string, Buffer>): void {
 }
 
 async function judge(
-  { open, isDurable }: Consumer,
+  { open, durableOf }: Consumer,
   dir: string,
   { seed, promises }: { seed: number; promises: CommitPromises },
 ): Promise<{ lost: number; faults: string[] }> {
@@ -122,7 +122,7 @@ async function judge(
     if (committed > promises.requested) faults.push(`commit ${committed} was never requested`)
     await opened.commit(committed + 1)
     await opened.close()
-    return { lost: isDurable ? Math.max(0, promises.promised - committed) : 0, faults }
+    return { lost: Math.max(0, durableOf(promises.promised) - committed), faults }
   } catch (error) {
     return { lost: 0, faults: [(error as Error).message] }
   }

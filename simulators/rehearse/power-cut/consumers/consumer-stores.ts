@@ -12,8 +12,8 @@ const CONTENT_MAX_BYTES = 12_000
 
 /** A consumer's files under rehearsal: an archive, or the state in SQLite files. */
 export type Consumer = {
-  /** Whether a commit that returned must survive a power cut. */
-  isDurable: boolean
+  /** How many of the first commits that returned must survive a power cut. */
+  durableOf(returned: number): number
   /** Opens the files in a folder as a new owner does. */
   open(dir: string, seed: number): Promise<OpenConsumer>
 }
@@ -36,7 +36,7 @@ function contentOf(seed: number, number: number): Buffer {
 }
 
 const archive: Consumer = {
-  isDurable: true,
+  durableOf: returned => returned,
   async open(dir, seed) {
     const claimed = { dir, partition: 0, disk: durableFilesystem, onSealed() {} }
     const partition = await claimPartition(claimed)
@@ -67,10 +67,11 @@ const archive: Consumer = {
 
 /**
  * A power cut may lose the newest commits of a state, but only together with their offsets: then
- * the consumer reads the same records from Kafka again.
+ * the consumer reads the same records from Kafka again. The first commit survives, because a
+ * consumer refuses an empty state when its group has offsets in Kafka.
  */
 const state: Consumer = {
-  isDurable: false,
+  durableOf: returned => Math.min(1, returned),
   async open(dir, seed) {
     const store = openSqliteStates(dir)
     const opened = await store.open('consumer')
