@@ -26,12 +26,8 @@ export function createZoneOffset(timeZone: string): (atMs: number) => number {
 /** Why a text is no time zone for analytics, or null. Quarters of an hour must not be divided. */
 export function timeZoneFault(timeZone: string): string | null {
   if (timeZone === 'UTC') return null
-  let offsetAt: ReturnType<typeof createZoneOffset>
-  try {
-    offsetAt = createZoneOffset(timeZone)
-  } catch {
-    return 'is no time zone'
-  }
+  if (!isTimeZone(timeZone)) return 'is no time zone'
+  const offsetAt = createZoneOffset(timeZone)
   for (let year = FIRST_YEAR; year <= LAST_YEAR; year++) {
     for (const day of [0, 182]) {
       const offsetMs = offsetAt(Date.UTC(year, 0, 1) + day * DAY_MS)
