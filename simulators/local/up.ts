@@ -75,7 +75,8 @@ async function run(options: UpOptions): Promise<number> {
   display.say('delivering the events that are still in the outbox')
   const undelivered = pipeline.problem ? 0 : await pipeline.drain()
   if (undelivered > 0) {
-    say(`${undelivered} events are still in the outbox: the bridge delivers none; see its log`)
+    const amount = Number.isFinite(undelivered) ? undelivered : 'an unknown number of'
+    say(`${amount} events are still in the outbox: the bridge delivers none; see its log`)
   }
   display.say(
     'reading the records of this run from Kafka and comparing them with the acknowledgements',

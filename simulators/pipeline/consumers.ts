@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Totals } from '../../cloud-bridge/consumers/analytics/api/totals.ts'
 import type { Config } from '../../config/config.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
 import {
   fetchOnNewConnection,
   type SluiceProcessOptions,
@@ -20,18 +21,25 @@ const RETRY_MS = 1000
  */
 export async function startConsumers({ consumers }: Config, options: SluiceProcessOptions) {
   await using opening = new AsyncDisposableStack()
-  opening.use(await startSluiceProcess('analytics', consumers.analytics.http, options))
+  const analytics = opening.use(
+    await startSluiceProcess('analytics', consumers.analytics.http, options),
+  )
   opening.use(await startSluiceProcess('archive', consumers.archive.http, options))
   const { host, port } = consumers.analytics.http
   /** How many readings analytics has aggregated. */
   const fetchTotal = async (): Promise<number> => {
     for (;;) {
       try {
-        const response = await fetchOnNewConnection(`http://${host}:${port}/api/totals`)
+        const url = `http://${host}:${port}/api/totals`
+        const response = await fetchOnNewConnection(url, options.signal)
         const { readings } = (await response.json()) as Totals
         return readings
       } catch (error) {
         options.signal?.throwIfAborted()
+        const { state } = analytics
+        if (state.name === 'failed') {
+          throw new CannotStart(`analytics has ended and is not restarted: ${state.reason}`)
+        }
         options.onProblem(`waiting for analytics: ${(error as Error).message}`)
         await sleep(RETRY_MS)
       }

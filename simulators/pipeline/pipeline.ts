@@ -12,6 +12,7 @@ import { connectDevices } from '../devices/devices.ts'
 import { KafkaProblem } from '../kafka/java.ts'
 import { type LocalKafka, startLocalKafka } from '../kafka/local-kafka.ts'
 import { fetchState, startSluiceProcess } from '../processes/sluice-process.ts'
+import type { SupervisedProcess } from '../processes/supervisor.ts'
 import { createPipelineTopics } from './pipeline-topics.ts'
 import { createJudge, type RunCounts, type Verdict } from './verdict.ts'
 
@@ -87,7 +88,7 @@ export async function startPipeline(options: PipelineOptions) {
   }
   const bridge = await startPart('bridge')
   const gateway = await startPart('gateway')
-  const first = await gatewayStateOf(config)
+  const first = await gatewayStateOf(options, gateway)
   onProgress('connecting the simulated devices')
   const devices = useAs('the devices', await connectBuilding(config, options.simulation))
   const opened = opening.move()
@@ -109,7 +110,7 @@ export async function startPipeline(options: PipelineOptions) {
     },
     /** Reads the records of this run from Kafka and compares them with the devices' own record. */
     async judge(limits: Pick<RunCounts, 'minShare'> = {}): Promise<Verdict> {
-      const last = (await gatewayStateOf(config)).lastSequence
+      const last = (await gatewayStateOf(options, gateway)).lastSequence
       const { scheduled } = devices.counters()
       const counts = {
         ...{ ...limits, scheduled, stored: last - first.lastSequence },
@@ -179,11 +180,21 @@ async function waitUntilDelivered(states: Pipeline['states']): Promise<number> {
   return undelivered
 }
 
-/** The state of the gateway, which may take long to answer on a busy machine. */
-async function gatewayStateOf({ gateway }: Config): Promise<GatewayState> {
+/**
+ * The state of the gateway, which may take long to answer on a busy machine. Rejects with the
+ * reason of the signal when the signal aborts, and when nothing restarts the gateway any more.
+ */
+async function gatewayStateOf(
+  { config, signal }: Pick<PipelineOptions, 'config' | 'signal'>,
+  gateway: Pick<SupervisedProcess, 'state'>,
+): Promise<GatewayState> {
   for (;;) {
-    const state = await fetchState<'gateway'>(gateway.http)
+    const state = await fetchState<'gateway'>(config.gateway.http)
     if (state) return state
+    signal?.throwIfAborted()
+    if (gateway.state.name === 'failed') {
+      throw new Error(`the gateway has ended and is not restarted: ${gateway.state.reason}`)
+    }
     await sleep(RETRY_MS)
   }
 }

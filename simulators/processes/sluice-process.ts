@@ -97,7 +97,7 @@ function createWaitReport(name: string, { host, port }: HttpAddress, logFile: st
     const waitedMs = performance.now() - startedAtMs
     if (waitedMs < (reports + 1) * REPORT_EVERY_MS) return null
     reports++
-    const state = pid === null ? 'it is being restarted' : `process ${pid} runs`
+    const state = pid === null ? 'the process is being restarted' : `process ${pid} runs`
     const silence = `does not answer at ${host}:${port} yet; the last line of ${logFile}`
     const seconds = Math.round(waitedMs / 1000)
     const waiting = `waiting for the ${name} for ${seconds} s: ${state} and ${silence}`

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { homedir, loadavg } from 'node:os'
 import { join } from 'node:path'
-import { untilSignal } from '../../config/process/lifetime.ts'
+import { stopSignal } from '../../config/process/lifetime.ts'
 import { describeJavaProblem } from '../../simulators/kafka/jars.ts'
 import { type LocalKafka, startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
 import { type Arguments, readArguments, usageOf } from './arguments.ts'
@@ -47,10 +47,9 @@ const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 
 const asked = argumentsOrExit()
 const context = contextOf(asked)
-const ending = new AbortController()
-untilSignal(STOP_MS, () => {}).then(() => ending.abort(new Error('stopped')))
-const isWhole = await bench(asked, ending.signal)
-process.exit(ending.signal.aborted ? 130 : isWhole ? 0 : 1)
+const signal = stopSignal(STOP_MS)
+const isWhole = await bench(asked, signal)
+process.exit(signal.aborted ? 130 : isWhole ? 0 : 1)
 
 /** Measures and prints the benches; false when a bench failed. */
 async function bench(
