@@ -31,7 +31,7 @@ RUN mkdir /data && chown node:node /data && ln -s /data data
 # Node keeps one compile cache per user: the build fills the cache as the user that runs the image
 RUN mkdir -p node_modules/.cache && chown node:node node_modules/.cache
 USER node
-RUN for part in gateway bridge status; do ./sluice $part --help >/dev/null; done
+RUN for part in gateway bridge status; do ./sluice $part --help >/dev/null || exit 1; done
 VOLUME /data
 # 1883: MQTT. 9464: health, readiness and metrics. Both are on loopback by default.
 EXPOSE 1883 9464

@@ -45,7 +45,7 @@ export async function startConsumers({ consumers }: Config, options: SluiceProce
       }
     }
   }
-  await waitUntilSteady(fetchTotal)
+  await waitUntilSteady(fetchTotal, options.onProblem)
   const before = await fetchTotal()
   const processes = opening.move()
   return {
@@ -70,10 +70,14 @@ export async function startConsumers({ consumers }: Config, options: SluiceProce
 }
 
 /** Waits until analytics has counted the events of earlier runs: its total stays the same. */
-async function waitUntilSteady(fetchTotal: () => Promise<number>): Promise<void> {
+async function waitUntilSteady(
+  fetchTotal: () => Promise<number>,
+  onWait: (text: string) => void,
+): Promise<void> {
   for (let last = -1; ; ) {
     const count = await fetchTotal()
     if (count === last) return
+    if (last >= 0) onWait(`waiting until analytics has counted all earlier readings: ${count} now`)
     last = count
     await sleep(POLL_MS * 5)
   }
