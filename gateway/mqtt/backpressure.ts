@@ -18,9 +18,11 @@ const MESSAGE_BYTES = 1024
 /**
  * Limits the bytes in flight: bytes that were read from devices and whose messages have no fate
  * yet. Above `inFlightMaxBytes` no socket is read, until the bytes in flight fall to half of the
- * limit. After `pauseMaxMs` the connections with the most bytes in flight are closed, so that
- * reading resumes. A pause does not count against a connection's keepalive, because the device's
- * PINGREQ may wait unread in the socket.
+ * limit. After `pauseMaxMs` the connections with the most bytes in flight are closed, so that their
+ * devices notice. The messages of a closed connection stay in memory until they have a fate, so the
+ * pause goes on: otherwise clients that reconnect would fill the memory while the writer stands
+ * still. A pause does not count against a connection's keepalive, because the device's PINGREQ may
+ * wait unread in the socket.
  */
 export function createBackpressure({
   inFlightMaxBytes,
@@ -56,7 +58,6 @@ export function createBackpressure({
       excess -= connection.inFlightBytes
       closeConnection(connection)
     }
-    resume()
   }
 
   const update = () => {

@@ -9,7 +9,12 @@ import {
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
 import { acceptTopicLevels, type DeliveringClient, matchedLevelsMax } from './aedes-delivery.ts'
-import { connectedClients, filterForwarding, isConnected } from './aedes-internals.ts'
+import {
+  connectedClients,
+  filterForwarding,
+  isConnected,
+  type SessionClient,
+} from './aedes-internals.ts'
 import type { BoundReports } from './bounds/bound-reports.ts'
 import { type ConnectionBounds, startConnectionBounds } from './bounds/connection-bounds.ts'
 import { MessageRefused } from './bounds/connection-faults.ts'
@@ -79,7 +84,7 @@ export async function startBroker(options: BrokerOptions) {
   const delivery = createDeliveryRules()
   const sessions = createSessions({
     ...options,
-    unreleased: unreleasedMessages(options.accept),
+    unreleased: unreleasedMessages(options.accept, bounds),
     isConnected: id => isConnected(aedes, id),
     holdReads: client => bounds.holdReads(client),
   })
@@ -206,12 +211,26 @@ function createPublishHook(
   }
 }
 
-/** Hands releases of QoS 2 messages over to the writer. */
-const unreleasedMessages = (accept: AcceptHandover): UnreleasedMessages => ({
-  release: (client, packetId) =>
-    accept({ kind: 'release', qos2Key: { clientId: client.id!, packetId } }, client),
-  forget: client => accept({ kind: 'forget', clientId: client.id! }, client),
-})
+/**
+ * Hands releases of QoS 2 messages over to the writer. Each counts as in flight until its fate: a
+ * PUBREL has four bytes, and needs far more memory while it waits.
+ */
+function unreleasedMessages(accept: AcceptHandover, bounds: ConnectionBounds): UnreleasedMessages {
+  const handOver = async (handover: Handover, client: SessionClient) => {
+    const connection = bounds.connectionOf(client as Client)
+    const removeInFlight = bounds.backpressure.addInFlight(connection, 0)
+    try {
+      await accept(handover, client)
+    } finally {
+      removeInFlight()
+    }
+  }
+  return {
+    release: (client, packetId) =>
+      handOver({ kind: 'release', qos2Key: { clientId: client.id!, packetId } }, client),
+    forget: client => handOver({ kind: 'forget', clientId: client.id! }, client),
+  }
+}
 
 /** Creates the TCP server; a connection whose peer is gone ends by TCP keepalive. */
 function createMqttServer(

@@ -1,55 +1,26 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { connectAsync } from 'mqtt'
 import { describe, expect, it } from 'vitest'
-import { stringify } from 'yaml'
-import { findFreePort } from '../../simulators/kafka/free-port.ts'
+import { startGatewayProcess, waitOptions } from './gateway-process.ts'
 import { readOutbox, temporary } from './store/fixture.ts'
 
-const main = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url))
 const preload = new URL('stuck-writer.mjs', import.meta.url).href
 const HOST = '127.0.0.1'
-const PATIENCE = { timeout: 40_000, interval: 50 }
 const topic = 'building/hq/zone/z/sensor/s'
 
 /** Starts the real gateway; `stop` makes its writer thread stand still. */
 async function startGateway(writer: { alarmAfterMs: number; endAfterMs: number }) {
   const place = temporary()
-  const [mqtt, http] = [await findFreePort(), await findFreePort()]
-  const [file, stopFile] = [place.file('sluice.yaml'), place.file('stop')]
-  const outboxFile = place.file('outbox.db')
-  const config = {
-    gateway: { mqtt: { port: mqtt }, http: { port: http } },
-    outbox: { file: outboxFile, writer },
-    inbox: { file: place.file('inbox.db') },
-  }
-  writeFileSync(file, stringify(config))
-  const child = spawn(process.execPath, ['--import', preload, main, '--config', file], {
-    env: { ...process.env, STUCK_WRITER_FILE: stopFile },
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const stopFile = place.file('stop')
+  const gateway = await startGatewayProcess({
+    ...{ outbox: { writer }, nodeOptions: ['--import', preload] },
+    env: { STUCK_WRITER_FILE: stopFile },
   })
-  let log = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', data => {
-      log += data
-    })
-  }
-  const exited = once(child, 'exit').then(([code, signal]) => ({ code, signal }))
-  const page = async (path: string) => {
-    const response = await fetch(`http://${HOST}:${http}${path}`).catch(() => null)
-    const body = (await response?.json()) as { alarms?: string[] } | undefined
-    return { status: response?.status, body }
-  }
-  await expect.poll(() => page('/ready'), PATIENCE).toMatchObject({ status: 200 })
   return {
-    ...{ mqtt, outboxFile, exited, page },
-    log: () => log,
-    terminate: () => child.kill('SIGTERM'),
+    ...gateway,
     stop: (how: 'lock' | 'call') => writeFileSync(stopFile, how),
     [Symbol.dispose]() {
-      child.kill('SIGKILL')
+      gateway[Symbol.dispose]()
       place[Symbol.dispose]()
     },
   }
@@ -66,7 +37,7 @@ describe('a writer thread that stands still', () => {
     gateway.stop('lock')
     client.publishAsync(topic, '{"n":2}', { qos: 1 }).catch(() => {})
     await expect
-      .poll(() => gateway.page('/ready'), PATIENCE)
+      .poll(() => gateway.page('/ready'), waitOptions)
       .toMatchObject({
         status: 503,
         body: { ready: false, reasons: [expect.stringMatching(silence)] },
@@ -89,7 +60,7 @@ describe('a writer thread that stands still', () => {
   it('in a system call does not outlive a stop', async () => {
     using gateway = await startGateway({ alarmAfterMs: 500, endAfterMs: 600_000 })
     gateway.stop('call')
-    await expect.poll(() => gateway.page('/ready'), PATIENCE).toMatchObject({ status: 503 })
+    await expect.poll(() => gateway.page('/ready'), waitOptions).toMatchObject({ status: 503 })
     gateway.terminate()
     expect(await gateway.exited).toEqual({ code: null, signal: 'SIGKILL' })
     expect(gateway.log()).toMatch('has not stopped for 8 s: the process kills itself')

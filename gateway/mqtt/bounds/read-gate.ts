@@ -14,6 +14,21 @@ export function createReadGate(isPaused: () => boolean) {
     connection.keepAlive()
     resumeReads(connection.socket)
   }
+  let isResuming = false
+  /**
+   * Reads one connection in a turn of the event loop: packets that were read may count as in
+   * flight only at the end of the turn, and may then begin the next pause.
+   */
+  const readNext = () => {
+    isResuming = false
+    for (const connection of unread) {
+      if (!mayRead(connection)) continue
+      readAgain(connection)
+      isResuming = true
+      setImmediate(readNext)
+      return
+    }
+  }
   return {
     /** Makes the reads of a connection obey the gate, until its socket is closed. */
     add(connection: MqttConnection): void {
@@ -32,9 +47,9 @@ export function createReadGate(isPaused: () => boolean) {
       connection.readHolds--
       readAgain(connection)
     },
-    /** To be called when the pause has ended: reads what was not read. */
+    /** To be called when the pause has ended: reads what was not read, until the next pause. */
     resume(): void {
-      for (const connection of [...unread]) readAgain(connection)
+      if (!isResuming) readNext()
     },
     /** Restarts the keepalive of all connections with unread data: it may be a PINGREQ. */
     keepAlive(): void {

@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import { payloadOf, startTestBroker, topicOf } from './broker-fixture.ts'
-import { openDevice, pingPacket, publishPacket, type Wire } from './wire.ts'
+import {
+  connectPacket,
+  openDevice,
+  openWire,
+  pingPacket,
+  publishPacket,
+  pubrelPacket,
+  type Wire,
+} from './wire.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 5 }
 const A_WHILE_MS = 50
@@ -78,6 +86,68 @@ describe('above inFlightMaxBytes', () => {
     expect(await small.next()).toBe('puback 1')
     small.send(kilobyte(2))
     expect(await small.next()).toBe('puback 2')
+  })
+
+  it('clients that reconnect again and again do not exceed the bound while the writer stands still', async () => {
+    await using setup = await startTestBroker({ inFlightMaxBytes: 8192, pauseMaxMs: 20 })
+    const resume = setup.rig.hold()
+    const session = { clean: false }
+    using first = await openDevice(setup.port, 'first', session)
+    first.send(...range(1, 12).map(kilobyte))
+    expect(await first.next()).toBe('closed')
+    const messages = setup.rig.handedOver.length
+    using again = await openWire(setup.port)
+    again.send(connectPacket('again', session), ...range(1, 12).map(kilobyte))
+    await sleep(A_WHILE_MS)
+    expect(setup.broker.isPaused).toBe(true)
+    expect(setup.rig.handedOver).toHaveLength(messages)
+    resume()
+    expect(await again.next()).toBe('connack')
+    expect(await replies(again, 12)).toEqual(range(1, 12).map(n => `puback ${n}`))
+    expect(setup.broker.isPaused).toBe(false)
+  })
+
+  it('PUBRELs stop the reads, too: each needs more memory than its four bytes', async () => {
+    await using setup = await startTestBroker({ inFlightMaxBytes: 8192, pauseMaxMs: FOREVER_MS })
+    using first = await openDevice(setup.port, 'a')
+    using second = await openDevice(setup.port, 'b')
+    const resume = setup.rig.hold()
+    const count = 1000
+    first.send(...range(1, count).map(pubrelPacket))
+    await vi.waitFor(() => expect(setup.broker.isPaused).toBe(true), PATIENCE)
+    const handedOver = setup.rig.handedOver.length
+    second.send(...range(1, count).map(pubrelPacket))
+    await sleep(A_WHILE_MS)
+    expect(setup.rig.handedOver).toHaveLength(handedOver)
+    resume()
+    for (const wire of [first, second]) {
+      expect(await replies(wire, count)).toEqual(range(1, count).map(n => `pubcomp ${n}`))
+    }
+    expect(setup.broker.isPaused).toBe(false)
+  })
+
+  it('the end of a pause does not read all connections at once', async () => {
+    await using setup = await startTestBroker({ inFlightMaxBytes: 8192, pauseMaxMs: FOREVER_MS })
+    using busy = await openDevice(setup.port, 'busy')
+    using second = await openDevice(setup.port, 'b')
+    using third = await openDevice(setup.port, 'c')
+    const resume = setup.rig.hold()
+    busy.send(...range(1, 20).map(kilobyte))
+    await vi.waitFor(() => expect(setup.broker.isPaused).toBe(true), PATIENCE)
+    const count = 1000
+    for (const wire of [second, third]) wire.send(...range(1, count).map(pubrelPacket))
+    await sleep(A_WHILE_MS)
+    const handedOver = setup.rig.handedOver.length
+    resume()
+    const resumeAgain = setup.rig.hold()
+    expect(await replies(busy, 20)).toHaveLength(20)
+    await vi.waitFor(() => expect(setup.broker.isPaused).toBe(true), PATIENCE)
+    await sleep(A_WHILE_MS)
+    expect(setup.rig.handedOver.length).toBeLessThanOrEqual(handedOver + count)
+    resumeAgain()
+    for (const wire of [second, third]) {
+      expect(await replies(wire, count)).toEqual(range(1, count).map(n => `pubcomp ${n}`))
+    }
   })
 
   it('a single message larger than the bound is accepted', async () => {

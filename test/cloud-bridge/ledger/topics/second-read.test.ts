@@ -1,8 +1,10 @@
 import { expect, it, vi } from 'vitest'
 import { createLedger } from '../../../../cloud-bridge/ledger/ledger.ts'
 import { createTopicReader } from '../../../../cloud-bridge/ledger/topics/topic-reader.ts'
+import { createLedgerReading } from '../../../../cloud-bridge/ledger/verification.ts'
 import type { EventStream, ReadRecord } from '../../../../cloud-bridge/ports/event-stream.ts'
 import { encodeEvent } from '../../../../config/event/sensor-reading.ts'
+import { openConfigDir } from '../../../config/config-fixture.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
 
 const topics = { ledger: 'l', readings: 'r' }
@@ -60,6 +62,17 @@ it('the moment of a read is that at which the ends of the topics were asked for'
     const reader = createTopicReader({ stream, ledger: createLedger(), topics })
     expect(await reader.readToEnd()).toBe(5000)
     expect(await reader.readToEnd()).toBe(700_000)
+    vi.setSystemTime(5000)
+    using dir = openConfigDir()
+    const kafka = {
+      brokers: ['127.0.0.1:1'],
+      topics: { ...topics, backfill: 'b', deadletters: 'd' },
+    }
+    const config = dir.configOf(JSON.stringify({ kafka }))
+    const { signal } = new AbortController()
+    const reading = createLedgerReading({ config, signal, onProblem: () => {} }, stream)
+    await reading.readToEnd()
+    expect(reading.report().at).toBe(5000)
   } finally {
     vi.useRealTimers()
   }
