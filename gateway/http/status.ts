@@ -25,7 +25,7 @@ export function unreadyReasons({
   const silentMs = writer.silentMs()
   if (silentMs !== null) reasons.push(silentText(silentMs))
   if (writer.refusalReason) reasons.push(`the outbox refuses messages: ${writer.refusalReason}`)
-  if (broker.isPaused) reasons.push('the writer is too slow: reading from devices is paused')
+  if (broker.isPaused) reasons.push('too many packets wait: reading from devices is paused')
   return reasons
 }
 

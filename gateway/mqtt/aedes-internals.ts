@@ -1,12 +1,12 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { Aedes, Client, PublishPacket } from 'aedes'
+import type { Aedes, Client } from 'aedes'
 import type { PacketHeader } from './packet-rules.ts'
 
-export type { Aedes, Client } from 'aedes'
+export type { Aedes, Client, PublishPacket } from 'aedes'
 
-// This file and aedes-delivery.ts contain every use of an undocumented member of aedes. A test in
+// The files aedes-*.ts contain every use of an undocumented member of aedes. A test in
 // test/gateway/mqtt runs each use against aedes itself, and fails when an upgrade changes the
 // member.
 
@@ -181,21 +181,18 @@ export function resumeReads(socket: Socket): void {
 }
 
 /**
- * Makes aedes forward only the messages for which `isForwarded` returns true. `client` is null for
- * messages of the broker itself. A message that is not forwarded is acknowledged all the same.
+ * Calls `onDone` whenever aedes is done with a packet of a client: what the packet asks for is
+ * done, and its answer is written to the socket. Also calls `onDone` once after CONNECT.
  */
-export function filterForwarding(
-  aedes: Aedes,
-  isForwarded: (packet: PublishPacket, client: Client | null) => boolean,
-): void {
-  const publish = aedes.publish.bind(aedes) as (...args: unknown[]) => void
-  aedes.publish = ((packet: PublishPacket, client: unknown, done: unknown) => {
-    // Public callers of aedes.publish have no client and pass their callback in its place.
-    const isInternal = typeof done === 'function'
-    if (isInternal && !isForwarded(packet, client as Client | null)) {
-      setImmediate(done as () => void)
-    } else publish(packet, client, done)
-  }) as Aedes['publish']
+export function observeDonePackets(client: { _nextBatch?: unknown }, onDone: () => void): void {
+  const nextBatch = client._nextBatch
+  if (typeof nextBatch !== 'function') {
+    throw new Error('this version of aedes does not say when a packet is done')
+  }
+  client._nextBatch = (...args: unknown[]) => {
+    onDone()
+    nextBatch.apply(client, args)
+  }
 }
 
 /** The connected clients of aedes; `will` is the will that is published when a client fails. */

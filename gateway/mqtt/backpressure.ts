@@ -1,39 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createInFlight, type InFlightOptions } from './bounds/in-flight.ts'
 import type { MqttConnection } from './bounds/mqtt-connection.ts'
 import { createReadGate } from './bounds/read-gate.ts'
 
-export type BackpressureOptions = {
-  inFlightMaxBytes: number
+export type BackpressureOptions = InFlightOptions & {
   pauseMaxMs: number
-  /** The declared bytes of unfinished packets; up to half of the limit they count as in flight. */
-  unfinishedBytes(): number
-  /** Closes a connection without an acknowledgement, because the writer was too slow. */
+  /** Closes a connection without an acknowledgement, because its packets wait for too long. */
   closeConnection(connection: MqttConnection): void
 }
 
 const REFRESH_MS = 500
-/** The approximate memory of a message in addition to its topic and payload. */
-const MESSAGE_BYTES = 1024
 
 /**
- * Limits the bytes in flight: bytes that were read from devices and whose messages have no fate
- * yet. Above `inFlightMaxBytes` no socket is read, until the bytes in flight fall to half of the
- * limit. After `pauseMaxMs` the connections with the most bytes in flight are closed, so that their
- * devices notice. The messages of a closed connection stay in memory until they have a fate, so the
- * pause goes on: otherwise clients that reconnect would fill the memory while the writer stands
- * still. A pause does not count against a connection's keepalive, because the device's PINGREQ may
- * wait unread in the socket.
+ * Limits the bytes in flight: of messages that have no fate yet, of packets that have no answer
+ * yet, and of messages that wait for subscribers. Above `inFlightMaxBytes` no socket is read, until
+ * the bytes in flight fall to half of the limit. After `pauseMaxMs` the connections with the most
+ * bytes in flight are closed, so that their devices notice. The messages of a closed connection
+ * stay in memory until they have a fate, so the pause goes on: otherwise clients that reconnect
+ * would fill the memory while the writer stands still. A pause does not count against a
+ * connection's keepalive, because the device's PINGREQ may wait unread in the socket.
  */
-export function createBackpressure({
-  inFlightMaxBytes,
-  pauseMaxMs,
-  unfinishedBytes,
-  closeConnection,
-}: BackpressureOptions) {
+export function createBackpressure(options: BackpressureOptions) {
+  const { inFlightMaxBytes, pauseMaxMs, closeConnection } = options
   const connections = new Set<MqttConnection>()
-  let inFlightBytes = 0
-  // Unfinished packets alone must not stop reading, because then they could never be finished.
-  const pressureBytes = () => inFlightBytes + Math.min(unfinishedBytes(), inFlightMaxBytes / 2)
+  const inFlight = createInFlight(options, () => update())
+  const { pressureBytes } = inFlight
   let pause: { closeTimer?: NodeJS.Timeout; refreshTimer: NodeJS.Timeout } | null = null
   let isDraining = false
 
@@ -69,8 +60,10 @@ export function createBackpressure({
   return {
     /** To be called when the number of unfinished bytes has changed. */
     update,
-    /** The bytes in flight and of unfinished packets, as they count towards the limit. */
     pressureBytes,
+    addPacket: inFlight.addPacket,
+    removePacket: inFlight.removePacket,
+    addInFlight: inFlight.addInFlight,
     holdReads: gate.holdReads,
     releaseReads: gate.releaseReads,
     /** Restarts the keepalive of all connections with unread data. A pause does this by itself. */
@@ -84,24 +77,12 @@ export function createBackpressure({
       addToGate(connection)
       connection.socket.once('close', () => connections.delete(connection))
     },
-    /** Adds a message in flight. Call the returned function when the message has its fate. */
-    addInFlight(connection: MqttConnection | null | undefined, payloadBytes: number): () => void {
-      const count = payloadBytes + MESSAGE_BYTES
-      inFlightBytes += count
-      if (connection) connection.inFlightBytes += count
-      update()
-      return () => {
-        inFlightBytes -= count
-        if (connection) connection.inFlightBytes -= count
-        update()
-      }
-    },
     /** Stops reading and waits until all messages in flight have a fate, at most `deadlineMs`. */
     async drain(deadlineMs: number): Promise<void> {
       const until = performance.now() + deadlineMs
       if (!pause) startPause()
       isDraining = true
-      while (inFlightBytes > 0 && performance.now() < until) await sleep(5)
+      while (inFlight.messageBytes > 0 && performance.now() < until) await sleep(5)
       clearTimeout(pause?.closeTimer)
       clearInterval(pause?.refreshTimer)
     },

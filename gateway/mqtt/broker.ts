@@ -9,12 +9,8 @@ import {
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
 import { acceptTopicLevels, type DeliveringClient, matchedLevelsMax } from './aedes-delivery.ts'
-import {
-  connectedClients,
-  filterForwarding,
-  isConnected,
-  type SessionClient,
-} from './aedes-internals.ts'
+import { filterForwarding, forwardOneByOne } from './aedes-forwarding.ts'
+import { connectedClients, isConnected, type SessionClient } from './aedes-internals.ts'
 import type { BoundReports } from './bounds/bound-reports.ts'
 import { type ConnectionBounds, startConnectionBounds } from './bounds/connection-bounds.ts'
 import { MessageRefused } from './bounds/connection-faults.ts'
@@ -79,7 +75,8 @@ export type Broker = Awaited<ReturnType<typeof startBroker>>
 export async function startBroker(options: BrokerOptions) {
   const { limits } = options
   const onTooSlow = (reason: string) => options.onRefused(null, reason)
-  const bounds = startConnectionBounds({ ...options, onTooSlow })
+  const waitingMessages = () => queue.waiting
+  const bounds = startConnectionBounds({ ...options, onTooSlow, waitingMessages })
   const places = createConnectionPlaces(limits.connectionsMax, options.boundReports)
   const delivery = createDeliveryRules()
   const sessions = createSessions({
@@ -106,6 +103,7 @@ export async function startBroker(options: BrokerOptions) {
   })
   acceptTopicLevels(aedes)
   const forwarding = createForwarding(aedes)
+  const queue = forwardOneByOne(aedes, bounds.backpressure.update)
   reportErrors(aedes, options)
   aedes.on('subscribe', (_, client) => sessions.onSubscribed(client))
   aedes.on('unsubscribe', sessions.onUnsubscribed)

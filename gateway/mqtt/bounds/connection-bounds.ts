@@ -1,7 +1,13 @@
 import type { Socket } from 'node:net'
 
 import type { Config } from '../../../config/config.ts'
-import { type Client, observePackets, refreshKeepalive } from '../aedes-internals.ts'
+import {
+  type Client,
+  observeDonePackets,
+  observePackets,
+  parserOf,
+  refreshKeepalive,
+} from '../aedes-internals.ts'
 import { createBackpressure } from '../backpressure.ts'
 import { guardPackets } from '../packet-guard.ts'
 import type { BoundReports } from './bound-reports.ts'
@@ -22,6 +28,8 @@ export type ConnectionBoundsOptions = {
   boundReports: BoundReports
   /** Called when the writer is too slow, with the reason why a connection is closed. */
   onTooSlow(reason: string): void
+  /** How many messages wait to be passed to subscribers. */
+  waitingMessages(): number
 }
 
 type WatchedConnection = MqttConnection & { packets: WatchedPackets }
@@ -34,13 +42,14 @@ export type ConnectionBounds = ReturnType<typeof startConnectionBounds>
  * until `stop`.
  */
 export function startConnectionBounds(options: ConnectionBoundsOptions) {
-  const { limits, faults, boundReports, onTooSlow } = options
+  const { limits, faults, boundReports, onTooSlow, waitingMessages } = options
   const { inFlightMaxBytes, pauseMaxMs, packetTimeoutMs, idleMaxMs } = limits
   const byClient = new WeakMap<Client, WatchedConnection>()
   const backpressure = createBackpressure({
     ...{ inFlightMaxBytes, pauseMaxMs, unfinishedBytes: () => unfinished.bytes },
+    waitingMessages,
     closeConnection: ({ socket }) => {
-      onTooSlow('the writer is too slow: closed the connection with the most bytes in flight')
+      onTooSlow('packets wait too long: closed the connection with the most bytes in flight')
       socket.destroy()
     },
   })
@@ -88,6 +97,7 @@ export function startConnectionBounds(options: ConnectionBoundsOptions) {
       byClient.set(client, connection)
       backpressure.addConnection(connection)
       watchPackets(client, connection, unfinished)
+      countOpenPackets(client, connection, backpressure)
       socket.once('close', () => {
         packets.remove()
         unfinished.remove(connection)
@@ -128,5 +138,27 @@ function watchPackets(
       isAdded = true
       unfinished.add(connection, declaredBytes)
     },
+  })
+}
+
+/** Counts the packets of a connection that have no answer yet, until the connection is closed. */
+function countOpenPackets(
+  client: Client,
+  connection: MqttConnection,
+  { addPacket, removePacket }: ReturnType<typeof createBackpressure>,
+): void {
+  let open = 0
+  parserOf(client as object).prependListener('packet', () => {
+    open++
+    addPacket(connection)
+  })
+  observeDonePackets(client as object, () => {
+    if (open === 0) return
+    open--
+    removePacket(connection)
+  })
+  // aedes is never done with some packets of a closed connection.
+  connection.socket.once('close', () => {
+    for (; open > 0; open--) removePacket(connection)
   })
 }

@@ -2,9 +2,11 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'aedes'
 import { describe, expect, it, vi } from 'vitest'
+import { filterForwarding, forwardOneByOne } from '../../../gateway/mqtt/aedes-forwarding.ts'
 import {
   createMemorySessions,
-  filterForwarding,
+  observeDonePackets,
+  parserOf,
   pauseReads,
   refreshKeepalive,
   resumeReads,
@@ -19,6 +21,11 @@ import {
   pubrelPacket,
   subscribePacket,
 } from './wire.ts'
+
+const MESSAGE = {
+  ...({ cmd: 'publish', qos: 0, dup: false, retain: false } as const),
+  payload: Buffer.from('1'),
+}
 
 describe('_keepaliveTimer of aedes', () => {
   it('closes a silent connection, and not one whose keepalive is refreshed', async () => {
@@ -188,5 +195,55 @@ describe('the persistence of aedes', () => {
     using unconnected = await openWire(setup.port)
     unconnected.socket.end()
     await vi.waitFor(() => expect(calls).toContain('cleanIncoming null'), WAIT)
+  })
+})
+
+describe('mq of aedes', () => {
+  it('passes thousands of waiting messages on when the subscribers that they wait for are done', async () => {
+    let forwarded = 0
+    let queue = { waiting: 0 }
+    await using setup = await startAedes({
+      onBroker: aedes => {
+        queue = forwardOneByOne(aedes, () => forwarded++)
+      },
+    })
+    const release: (() => void)[] = []
+    const { aedes } = setup
+    aedes.subscribe(
+      'slow',
+      (_, done) => void release.push(done),
+      () => {},
+    )
+    const publish = (topic: string) =>
+      new Promise<void>((resolve, reject) =>
+        aedes.publish({ ...MESSAGE, topic }, error => (error ? reject(error) : resolve())),
+      )
+    // aedes passes 100 messages to subscribers at once; the others wait.
+    const slow = Array.from({ length: 100 }, () => publish('slow'))
+    await vi.waitFor(() => expect(release).toHaveLength(100), WAIT)
+    const others = Array.from({ length: 50_000 }, (_, number) => publish(`topic ${number}`))
+    expect(queue.waiting).toBe(50_000)
+    for (const done of release) done()
+    await Promise.all([...slow, ...others])
+    expect(queue.waiting).toBe(0)
+    expect(forwarded).toBeGreaterThanOrEqual(50_100)
+  })
+})
+
+describe('_nextBatch of aedes', () => {
+  it('is called for each packet, when its answer is written', async () => {
+    let [read, done] = [0, 0]
+    await using setup = await startAedes({
+      onClient: client => {
+        parserOf(client as object).prependListener('packet', () => read++)
+        observeDonePackets(client as object, () => done++)
+      },
+    })
+    using wire = await openDevice(setup.port, 'c')
+    const topic = { topic: 't', payload: '1' }
+    const qos2 = [publishPacket({ ...topic, qos: 2, id: 2 }), pubrelPacket(2)]
+    wire.send(pingPacket, subscribePacket('t'), publishPacket(topic), ...qos2)
+    // One call more: aedes resumes a client after its CONNECT.
+    await vi.waitFor(() => expect([read, done]).toEqual([6, 7]), WAIT)
   })
 })

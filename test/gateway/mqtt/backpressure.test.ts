@@ -50,7 +50,7 @@ describe('above inFlightMaxBytes', () => {
     for (const wire of [first, second]) {
       expect(await replies(wire, count)).toEqual(range(1, count).map(n => `puback ${n}`))
     }
-    expect(setup.broker.isPaused).toBe(false)
+    await vi.waitFor(() => expect(setup.broker.isPaused).toBe(false), PATIENCE)
   })
 
   it('a connection stays open although its PINGREQ is unread for longer than its keepalive', async () => {
@@ -80,7 +80,7 @@ describe('above inFlightMaxBytes', () => {
     large.send(...range(1, 12).map(kilobyte))
     expect(await large.next()).toBe('closed')
     expect(setup.refused).toEqual([
-      'the writer is too slow: closed the connection with the most bytes in flight',
+      'packets wait too long: closed the connection with the most bytes in flight',
     ])
     resume()
     expect(await small.next()).toBe('puback 1')
@@ -172,6 +172,19 @@ describe('above inFlightMaxBytes', () => {
     resume()
     second.send(kilobyte(1))
     expect(await second.next()).toBe('puback 1')
-    expect(setup.broker.isPaused).toBe(false)
+    await vi.waitFor(() => expect(setup.broker.isPaused).toBe(false), PATIENCE)
+  })
+})
+
+describe('bytes in flight', () => {
+  it('are those of each message until its fate, and of each packet until its answer', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'a')
+    const resume = setup.rig.hold()
+    wire.send(...range(1, 10).map(kilobyte))
+    await vi.waitFor(() => expect(setup.broker.pressureBytes).toBeGreaterThan(10 * 2000), PATIENCE)
+    resume()
+    expect(await replies(wire, 10)).toHaveLength(10)
+    await vi.waitFor(() => expect(setup.broker.pressureBytes).toBe(0), PATIENCE)
   })
 })
