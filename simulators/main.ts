@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import {
   countArgument,
   createProgram,
+  portArgument,
   requireConfig,
   runCommand,
   withConfig,
@@ -46,8 +47,8 @@ withBuilding(withConfig(program.command('up'), env))
   .option('--json', 'print nothing but the verdict, as one JSON object on the last line')
   .option(
     '--kafka-port <port>',
-    'port of the Kafka that is started when none is configured',
-    countArgument,
+    'port of the Kafka that is started when none is configured; 0 for any',
+    portArgument({ isZeroAllowed: true }),
     9092,
   )
   .action(async ({ for: durationMs, ...options }) => {
@@ -80,7 +81,7 @@ withBuilding(withConfig(program.command('simulate'), env))
     ).choices(['point', 'comma']),
   )
   .option('--host <address>', 'MQTT host; from the configuration otherwise')
-  .option('--port <port>', 'MQTT port; from the configuration otherwise', countArgument)
+  .option('--port <port>', 'MQTT port; from the configuration otherwise', portArgument())
   .action(async ({ for: durationMs, timeColumn, textColumns, decimal, ...options }) => {
     const { config } = load(options.config)
     const columns = { timeColumn, textColumns, decimal }

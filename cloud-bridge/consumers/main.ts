@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { InvalidArgumentError } from 'commander'
 import type { Config } from '../../config/config.ts'
 import {
   createProgram,
   exitOnError,
+  portArgument,
   requireKafkaConfig,
   runCommand,
   timeArgument,
@@ -43,7 +43,7 @@ withConfig(program, process.env)
   .option(
     '--port <number>',
     'port of the HTTP pages, instead of the configured one; 0 for any',
-    port,
+    portArgument({ isZeroAllowed: true }),
   )
   .option(
     '--from <time>',
@@ -114,10 +114,4 @@ async function loadHandler(nameOrFile: string): Promise<Handler<unknown>> {
   throw new CannotStart(
     `${reason}: name analytics, archive, or a file with a handler (see docs/consumers.md)`,
   )
-}
-
-function port(text: string): number {
-  const number = Number(text)
-  if (Number.isInteger(number) && number >= 0 && number < 65_536) return number
-  throw new InvalidArgumentError('Write a port between 0 and 65535.')
 }

@@ -118,6 +118,16 @@ export function countArgument(text: string): number {
   return Number(text)
 }
 
+/** Returns a parser for an option whose value is a port. Port 0 stands for any free port. */
+export const portArgument =
+  ({ isZeroAllowed = false } = {}) =>
+  (text: string): number => {
+    const lowest = isZeroAllowed ? 0 : 1
+    const port = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+    if (port >= lowest && port < 65_536) return port
+    throw new InvalidArgumentError(`Write a port between ${lowest} and 65535.`)
+  }
+
 function codeOf(error: unknown): ExitCode | undefined {
   const { ending } = error as { ending?: ExitCode }
   return ending !== undefined && Object.hasOwn(exitCodes, ending) ? ending : undefined

@@ -70,9 +70,10 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   const dir = resolve(options.dir)
   const problem = await findJavaProblem(tools)
   if (problem) throw problem
-  const jars = await fetchKafkaJars({ cacheDir, onProgress, tools, signal })
   const port = options.port === 0 ? await findFreePort() : options.port
+  // Before the jars, because their fetch may take minutes.
   if (!(await isPortFree(port))) throw portTaken(port)
+  const jars = await fetchKafkaJars({ cacheDir, onProgress, tools, signal })
   const clusterId = await prepare(dir, options.clusterNode?.clusterId)
   const lock = lockFolder(dir)
   onProgress(`starting Kafka on port ${port}`)

@@ -136,9 +136,11 @@ function addressesOf({ gateway, bridge, consumers, kafka, outbox }: Config) {
 
 function addressLines(config: Config): string[] {
   const addresses = Object.entries(addressesOf(config))
+  const lines = addresses.map(([name, address]) => `  ${name.padEnd(12)}${address}`)
+  if (config.kafka.brokers.length === 0) return lines
   const file = localRunFile(config)
   return [
-    ...addresses.map(([name, address]) => `  ${name.padEnd(12)}${address}`),
+    ...lines,
     `other commands, such as ./sluice ledger verify, find this Kafka through ${file}`,
   ]
 }

@@ -5,6 +5,7 @@ import { createKafkaClient } from '../../cloud-bridge/kafka/configured-client.ts
 import type { TopicOffsets } from '../../cloud-bridge/ports/event-stream.ts'
 import type { Config } from '../../config/config.ts'
 import type { GatewayState } from '../../config/process/gateway-state.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
 import { countDeadLetters } from '../../gateway/store/read/outbox-reader.ts'
 import { createBuildingMessages } from '../building/messages.ts'
 import { planBuilding } from '../building/plan.ts'
@@ -51,7 +52,8 @@ export type Pipeline = Awaited<ReturnType<typeof startPipeline>>
  * everything else starts, and `problem` says why. The parts start one after the other, so that
  * their starts do not add up in memory, and each start is waited for as long as its process lives.
  * Disposing ends the parts in the reverse order: devices, gateway, bridge, Kafka, and reports each
- * as progress. Rejects with CannotStart when a process does not start.
+ * as progress. Rejects with CannotStart when another process has the port or the folder of the
+ * Kafka, and when a process does not start.
  */
 export async function startPipeline(options: PipelineOptions) {
   const { config, onProgress } = options
@@ -141,6 +143,8 @@ export async function startPipeline(options: PipelineOptions) {
 
 /**
  * Starts a local Kafka when no broker is configured. `problem` says why the start was not possible.
+ * Rejects with CannotStart when another process has the port or the folder: this Kafka may be the
+ * one of another pipeline, whose data the user expects here.
  */
 async function startKafkaIfNone(options: PipelineOptions, dataDir: string) {
   const { config, cacheDir, kafkaPort, onProgress, signal } = options
@@ -153,6 +157,10 @@ async function startKafkaIfNone(options: PipelineOptions, dataDir: string) {
     return { ...none, kafka: await startLocalKafka(start) }
   } catch (error) {
     if (!(error instanceof KafkaProblem)) throw error
+    if (error.code === 'PORT_TAKEN') {
+      throw new CannotStart(`${error.message}, or name another port with --kafka-port`)
+    }
+    if (error.code === 'FOLDER_TAKEN') throw new CannotStart(error.message)
     return { ...none, problem: error.message }
   }
 }

@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { openWorkspace } from '../../gateway/inspect/command.ts'
 import { cacheDir, describeWithKafka } from '../../setup/kafka/java.ts'
@@ -66,4 +68,48 @@ describeWithKafka('sluice up', () => {
     expect(JSON.parse(stdout.trim().split('\n').at(-1)!)).toMatchObject({ verdict: 'complete' })
     expect(code).toBe(0)
   }, 300_000)
+
+  it('ends at once when the port of its Kafka is taken, and names the port and the option', async () => {
+    const { place, env } = await openPlace()
+    using _place = place
+    const kafkaPort = await findFreePort()
+    const server = createServer().listen(kafkaPort, '127.0.0.1')
+    await once(server, 'listening')
+    const args = ['up', '--for', '1s', '--json', '--kafka-port', String(kafkaPort)]
+    const { code, stdout, stderr } = await place.startWith(env, ...args).ended
+    server.close()
+    expect(stderr).toMatch(new RegExp(`port ${kafkaPort} is taken: .* with --kafka-port$`, 'm'))
+    expect(stderr).not.toContain('starting the gateway')
+    expect(stderr).not.toMatch(/\n +at /)
+    expect([code, stdout]).toEqual([2, ''])
+  }, 120_000)
+})
+
+describe('sluice up', () => {
+  it('runs without Kafka when there is no Java, and names no Kafka to other commands', async () => {
+    const { place, env } = await openPlace()
+    using _place = place
+    const args = ['up', '--rate', '50', '--for', '1s', '--json']
+    const { code, stderr } = await place.startWith({ ...env, PATH: '/nowhere' }, ...args).ended
+    expect(stderr).toMatch(/Kafka +none/)
+    expect(stderr).not.toContain('find this Kafka')
+    expect(code).toBe(1)
+  }, 120_000)
+
+  it.each([
+    ['up', '--kafka-port', '99999', 0],
+    ['simulate', '--port', '99999', 1],
+    ['simulate', '--port', '0', 1],
+  ])(
+    './sluice %s %s %s is a usage error that names the range',
+    async (command, name, port, low) => {
+      using place = openWorkspace()
+      const { code, stderr } = await place.run(command, name, port)
+      expect(stderr).toContain(`option '${name} <port>' argument '${port}' is invalid`)
+      expect(stderr).toContain(`Write a port between ${low} and 65535.`)
+      expect(stderr).not.toMatch(/\n +at /)
+      expect(code).toBe(2)
+    },
+    30_000,
+  )
 })
