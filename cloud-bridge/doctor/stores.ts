@@ -1,7 +1,8 @@
-import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config } from '../../config/config.ts'
 import { damageAlarms, setAsideFilesOf } from '../../gateway/store/file/damaged-files.ts'
+import { findPathFault } from '../../gateway/store/file/store-path.ts'
 import { checkStore } from '../../gateway/store/read/store-check.ts'
 import { type Check, type Finding, fault, ok, warning } from './finding.ts'
 
@@ -18,7 +19,7 @@ export function storeChecks({ outbox, inbox }: Pick<Config, 'outbox' | 'inbox'>)
     return {
       subject,
       async run() {
-        const notWritable = pathFault(subject, file)
+        const notWritable = pathFault(subject, kind, file)
         if (notWritable) return [notWritable]
         return [
           contentFinding(subject, kind, file, maxBytes),
@@ -49,17 +50,20 @@ function gatewayIdFinding(subject: string, configured: string | null, outboxFile
   return ok(subject, `${configured}; the outbox is of ${stored} until the gateway's next start`)
 }
 
-/** The first start creates the folder, but the folder's parent must exist. */
-function pathFault(subject: string, file: string): Finding | null {
-  const folder = dirname(file)
-  const base = existsSync(folder) ? folder : dirname(folder)
-  const isFolder = statSync(base, { throwIfNoEntry: false })?.isDirectory()
-  if (!isFolder) return fault(subject, `there is no folder ${base}`, 'Create it, or mount its disk')
+/** The first start creates the default folder only; any other folder must exist. */
+function pathFault(subject: string, kind: StoreKind, file: string): Finding | null {
+  const place = findPathFault(file, `${kind}.db`)
+  if (place) return fault(subject, place.reason, place.cure)
+  const base = existingFolderOf(file)
   const readOnly = [base, file].find(path => existsSync(path) && !isWritable(path))
   if (readOnly === undefined) return null
   const cure = 'Allow this user to write there, or mount its disk read-write'
   return fault(subject, `${readOnly} is not writable`, cure)
 }
+
+/** The folder of the file; before the first start, the folder in which the start creates it. */
+const existingFolderOf = (file: string) =>
+  existsSync(dirname(file)) ? dirname(file) : dirname(dirname(file))
 
 function isWritable(path: string): boolean {
   try {
@@ -93,8 +97,7 @@ function contentFinding(subject: string, kind: StoreKind, file: string, maxBytes
 }
 
 function diskFindings(subject: string, file: string, minBytes: number): Finding[] {
-  const folder = existsSync(dirname(file)) ? dirname(file) : dirname(dirname(file))
-  const { bavail, blocks, bsize } = statfsSync(folder)
+  const { bavail, blocks, bsize } = statfsSync(existingFolderOf(file))
   const freeBytes = bavail * bsize
   // Some file systems report 0 blocks; that does not mean that they are full.
   if (blocks === 0 || freeBytes >= minBytes) return []

@@ -6,6 +6,7 @@ import { bellFile } from '../file/bell.ts'
 import { createIdentityCheck, databaseFiles } from '../file/file-identity.ts'
 import { acquireLock } from '../file/lock.ts'
 import { prepareDatabase } from '../file/schema.ts'
+import { findPathFault } from '../file/store-path.ts'
 import {
   type RecoveryReport,
   recoverAfterFailedOpen,
@@ -29,6 +30,8 @@ const CURES: [codes: RegExp, cure: string][] = [
  */
 const MAY_PASS = /FULL|ENOSPC|EDQUOT|IOERR|EIO/
 
+/** The usual name of a file of this kind: `outbox.db`. */
+const fileNameOf = ({ key }: StoreKind) => key.replace('.file', '.db')
 const lockFileOf = (file: string) => `${file}.lock`
 
 /**
@@ -40,12 +43,12 @@ export const createFilesCheck = (file: string) =>
 
 /**
  * Opens a file for its one writer and migrates the file to the newest version; `createParts` then
- * reads from the file. Creates a missing file and its directory. The parent directory must exist:
- * an outbox must not silently be created beside a volume that is not mounted. A damaged outbox or
- * inbox is set aside and rebuilt, and `recovery` reports the rebuild. A foreign file is not
- * changed. Throws a LockedError when another process writes the file. For any other failure throws
- * a CannotStart, which names configuration key, path and cure; on a full or failing disk with
- * `isTemporary`.
+ * reads from the file. Creates a missing file, and the directory of the default path. Any other
+ * directory must exist: an outbox must not silently be created beside a volume that is not mounted.
+ * A damaged outbox or inbox is set aside and rebuilt, and `recovery` reports the rebuild. A foreign
+ * file is not changed. Throws a LockedError when another process writes the file. For any other
+ * failure throws a CannotStart, which names configuration key, path and cure; on a full or failing
+ * disk with `isTemporary`.
  */
 export function openForWriting<T>(
   file: string,
@@ -56,9 +59,12 @@ export function openForWriting<T>(
   const cannot = (cause: Error, cure: string, isTemporary = false) =>
     new CannotStart(`${kind.key} = ${file}: ${cause.message}. ${cure}`, { cause, isTemporary })
   try {
+    const fault = findPathFault(file, fileNameOf(kind))
+    if (fault) throw new CannotStart(`${kind.key} = ${file}: ${fault.reason}. ${fault.cure}`)
     if (!existsSync(dir)) mkdirSync(dir, { mode: 0o700 })
   } catch (error) {
-    throw cannot(error as Error, `Create the directory above ${dir}, or name another path`)
+    if (error instanceof CannotStart) throw error
+    throw cannot(error as Error, `Let this user read and write ${dir}, or name another path`)
   }
   const lockFile = lockFileOf(file)
   const wasLocked = existsSync(lockFile)

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -37,6 +38,7 @@ export async function createSetup(
   brokers: readonly string[],
   { outboxFile = join(dir, 'outbox.db'), client, hasBackfill, env: more }: SetupOptions = {},
 ) {
+  mkdirSync(dir, { recursive: true })
   const ports = { mqtt: await findFreePort(), gateway: await findFreePort(), bridge: 0 }
   ports.bridge = await findFreePort()
   const name = `bench-${randomUUID()}`

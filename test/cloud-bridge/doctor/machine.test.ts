@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -73,16 +73,23 @@ describe('this machine', () => {
   })
 
   it('has a writable outbox, or a place for one', async () => {
-    const file = join(dir, 'new', 'outbox.db')
+    const file = join(dir, 'outbox.db')
     expect(await lines(stores(file))).toEqual([expect.stringMatching(/^ok .*at the first start$/)])
-    await mkdir(join(dir, 'new'))
     openOutbox({ file, gateway: 'gw' }).close()
     expect(await lines(stores(file))).toEqual([expect.stringMatching(/^ok .* kB in use$/)])
   })
 
   it('has a missing folder, a foreign file, a damaged file, or too little disk space', async () => {
-    expect(await lines(stores(join(dir, 'a', 'b', 'c.db')))).toEqual([
-      expect.stringMatching(/^FAULT .*there is no folder .*a\. Create it/),
+    for (const folder of [join(dir, 'a'), join(dir, 'a', 'b')]) {
+      const file = join(folder, 'c.db')
+      expect(await lines(stores(file))).toEqual([
+        `FAULT  outbox.file ${file}: the directory ${folder} is not there. ` +
+          'Mount its disk, or create the directory',
+      ])
+    }
+    expect(await lines(stores(dir))).toEqual([
+      `FAULT  outbox.file ${dir}: this path is a directory. ` +
+        `Name a file in the directory, such as ${join(dir, 'outbox.db')}`,
     ])
     const foreign = join(dir, 'foreign.db')
     const db = new Database(foreign)

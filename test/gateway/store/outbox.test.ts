@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
+import { defaults } from '../../../config/config.ts'
 import { schemaFingerprint } from '../../../config/event/sensor-reading.ts'
 import { bellFile, readBell } from '../../../gateway/store/file/bell.ts'
 import { LockedError } from '../../../gateway/store/file/lock.ts'
@@ -17,12 +18,20 @@ function rowsOf(file: string, query: string) {
   return rows
 }
 
+/** Makes a directory the current directory until the end of the scope. */
+function inDirectory(dir: string): Disposable {
+  const before = process.cwd()
+  process.chdir(dir)
+  return { [Symbol.dispose]: () => process.chdir(before) }
+}
+
 describe('the outbox', () => {
-  it('creates its directory with access for its owner only', () => {
+  it('creates the default directory with access for its owner only', () => {
     using place = temporary()
-    open(place.file('a/outbox.db')).close()
-    expect(statSync(place.file('a')).mode & 0o777).toBe(0o700)
-    expect(existsSync(place.file('a/outbox.db'))).toBe(true)
+    using _there = inDirectory(place.dir)
+    open(defaults.outbox.file).close()
+    expect(statSync(place.file('data')).mode & 0o777).toBe(0o700)
+    expect(existsSync(place.file('data/outbox.db'))).toBe(true)
   })
 
   it("has one writer, and a second writer's error names the lock", () => {

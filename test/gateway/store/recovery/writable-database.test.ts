@@ -20,29 +20,38 @@ function openError(file: string): CannotStart {
 using probe = mountSmallDisk(500_000)
 
 describe('an outbox that cannot be opened', () => {
-  it('is not created beside a missing volume', () => {
-    using place = temporary()
-    const file = place.file('volume/sluice/outbox.db')
-    const { message, exitCode } = openError(file)
-    expect(message).toContain(`outbox.file = ${file}: ENOENT`)
-    expect(message).toContain(`Create the directory above ${dirname(file)}, or name another path`)
-    expect(exitCode).toBe(2)
-    expect(readdirSync(place.file(''))).toEqual([])
-  })
+  it.each(['volume/outbox.db', 'volume/sluice/outbox.db'])(
+    'is not created beside a missing volume: %s',
+    name => {
+      using place = temporary()
+      const file = place.file(name)
+      const { message, exitCode } = openError(file)
+      expect(message).toBe(
+        `outbox.file = ${file}: the directory ${dirname(file)} is not there. ` +
+          'Mount its disk, or create the directory',
+      )
+      expect(exitCode).toBe(2)
+      expect(readdirSync(place.file(''))).toEqual([])
+    },
+  )
 
   it('names key, path and cure when the path is a directory', () => {
     using place = temporary()
-    const file = place.file('')
-    expect(openError(file).message).toMatch(
-      /^outbox\.file = .*: unable to open .*name another path/,
+    const { message, exitCode } = openError(place.dir)
+    expect(message).toBe(
+      `outbox.file = ${place.dir}: this path is a directory. ` +
+        `Name a file in the directory, such as ${place.file('outbox.db')}`,
     )
+    expect(exitCode).toBe(2)
+    expect(readdirSync(place.dir)).toEqual([])
   })
 
   it('names key, path and cure when a file is in the place of its directory', () => {
     using place = temporary()
     writeFileSync(place.file('data'), '')
-    expect(openError(place.file('data/outbox.db')).message).toMatch(
-      /^outbox\.file = .*another path/,
+    expect(openError(place.file('data/outbox.db')).message).toBe(
+      `outbox.file = ${place.file('data/outbox.db')}: ${place.file('data')} is not a directory. ` +
+        'Name a path in a directory',
     )
   })
 
