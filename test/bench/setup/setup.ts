@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeFaults, loadConfig } from '../../../config/config.ts'
