@@ -72,7 +72,7 @@ type PartitionFiles = {
 
 async function verifyFiles(files: PartitionFiles): Promise<void> {
   const { dir, partition, chain, unnamed, result } = files
-  result.faults.push(...chain.faults)
+  result.faults.push(...chain.faults, ...chain.additions)
   result.remarks.push(...chain.remarks)
   const folder = manifestFolder(dir, partition)
   const missing: NamedFile[] = []

@@ -36,6 +36,11 @@ export type ManifestChain = {
   keptFrom: string | null
   rows: number
   faults: string[]
+  /**
+   * Complete lines at the end of a day that are no lines of a manifest. A power cut can leave such
+   * lines too, so the owner of the partition continues and removes them.
+   */
+  additions: string[]
   /** Leftovers of a crash. The next member that takes ownership of the partition removes them. */
   remarks: string[]
 }
@@ -52,11 +57,23 @@ export async function readChain(dir: string, partition: number): Promise<Manifes
       check.addLine(line, { day, isFirst: index === 0, place: `${file} line ${index + 1}` })
     }
     if (lines.length === 0) check.chain.faults.push(`${file}: has no line, not even the first one`)
-    else if (lines.at(-1)!.end < bytes.length) {
-      check.chain.remarks.push(`${file}: the last line is incomplete; ${LEFTOVER_CURE}`)
-    }
+    else nameBytesAfter(bytes.subarray(lines.at(-1)!.end), { ...check, file, number: lines.length })
   }
   return check.chain
+}
+
+/** Names the complete lines in the bytes after line `number`, and an incomplete last line. */
+function nameBytesAfter(
+  bytes: Buffer,
+  { chain, file, number }: { chain: ManifestChain; file: string; number: number },
+): void {
+  const texts = bytes.toString('latin1').split('\n')
+  const incomplete = texts.pop()
+  for (const index of texts.keys()) {
+    const place = `${file} line ${number + index + 1}`
+    chain.additions.push(`${place}: added, or damaged by a power cut; ${LEFTOVER_CURE}`)
+  }
+  if (incomplete) chain.remarks.push(`${file}: the last line is incomplete; ${LEFTOVER_CURE}`)
 }
 
 /** The day of a line, whether the line is the first of its day, and the place for messages. */
@@ -70,6 +87,7 @@ const createEmptyChain = (): ManifestChain => ({
   keptFrom: null,
   rows: 0,
   faults: [],
+  additions: [],
   remarks: [],
 })
 

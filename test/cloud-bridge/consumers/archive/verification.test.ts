@@ -101,4 +101,22 @@ describe('verifying an archive', () => {
     expect(result.faults).toEqual([])
     expect(result.remarks).toEqual([expect.stringMatching('the last line is incomplete')])
   })
+
+  it.each([
+    ['garbage\n', 1],
+    ['garbage\nmore garbage\n', 2],
+    ['\n', 1],
+  ])('names each complete line that was added at the end: %j', async (added, count) => {
+    using folder = await createArchiveOfEvents()
+    const file = newestManifest(folder.dir)
+    appendFileSync(file, added)
+    const { faults, remarks } = (await verifyArchive(folder.dir, []))!
+    const name = file.slice(folder.dir.length + 1)
+    expect(faults).toEqual(
+      Array.from({ length: count }, (_, at) =>
+        expect.stringContaining(`${name} line ${5 + at}: added`),
+      ),
+    )
+    expect(remarks).toEqual([])
+  })
 })
