@@ -23,6 +23,9 @@ import { formatOutcomeTable } from './rehearse/stage/outcome.ts'
 
 /** Devices, two consumers, gateway, bridge and Kafka stop one after the other. */
 const STOP_MS = 40_000
+/** The options of `simulate` that a replay does not use, and those that only a replay uses. */
+const BUILDING_ONLY = ['rate', 'devices', 'seed']
+const RECORDINGS_ONLY = ['speed', 'site', 'timeColumn', 'textColumns', 'decimal']
 const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000 }
 
 const { env } = process
@@ -82,7 +85,8 @@ withBuilding(withConfig(program.command('simulate'), env))
   )
   .option('--host <address>', 'MQTT host; from the configuration otherwise')
   .option('--port <port>', 'MQTT port; from the configuration otherwise', portArgument())
-  .action(async ({ for: durationMs, timeColumn, textColumns, decimal, ...options }) => {
+  .action(async ({ for: durationMs, timeColumn, textColumns, decimal, ...options }, command) => {
+    refuseUnusedOptions(command)
     const { config } = load(options.config)
     const columns = { timeColumn, textColumns, decimal }
     const address = {
@@ -150,6 +154,18 @@ program
 
 // The command has closed everything that it opened; a lingering socket must not delay the end.
 await runCommand(program, { exits: true })
+
+/** Ends `simulate` with a usage error when an option is given that this run would not use. */
+function refuseUnusedOptions(command: Command): void {
+  const isReplay = command.getOptionValue('replay') !== undefined
+  const unused = isReplay ? BUILDING_ONLY : RECORDINGS_ONLY
+  const given = unused.find(name => command.getOptionValueSource(name) === 'cli')
+  if (given === undefined) return
+  const flag = command.options.find(option => option.attributeName() === given)?.long
+  const cure = isReplay ? 'with --replay' : 'or name recordings with --replay'
+  const subject = isReplay ? 'a simulated building' : 'recordings'
+  command.error(`error: ${flag} is for ${subject}: leave ${flag} out ${cure}`)
+}
 
 /** Aborts at a stop signal, or when nobody reads the screen any more. */
 function stopOrOutputClosed(): AbortSignal {

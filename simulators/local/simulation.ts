@@ -32,8 +32,9 @@ const STOP_DRAIN_MS = 8000
  * Publishes the readings of a simulated building, or replays recordings, and waits for the
  * acknowledgements as long as any arrive. Prints the counts of the run as one JSON object on
  * standard output, and progress and everything that was not sent on standard error. Returns the
- * exit code: 0 when every message was acknowledged, 130 when a signal ended a replay before the
- * last row. Rejects after the counts when a row of a recording has a fault.
+ * exit code: 0 when every message was acknowledged, 1 when some were not, or when the duration
+ * ended a replay before the last row, and 130 when a signal did. Rejects after the counts when a
+ * row of a recording has a fault.
  */
 export async function runSimulation(options: SimulateOptions): Promise<number> {
   const { signal, durationMs } = options
@@ -62,7 +63,8 @@ export async function runSimulation(options: SimulateOptions): Promise<number> {
   if (unacknowledged > 0) say(unacknowledgedText(counts))
   if (failure) throw failure.error
   if (unacknowledged > 0) return exitStatusOf('ERR_NEGATIVE')
-  return exitStatusOf(unsent && signal.aborted ? 'ERR_INTERRUPTED' : 'DONE')
+  if (!unsent) return exitStatusOf('DONE')
+  return exitStatusOf(signal.aborted ? 'ERR_INTERRUPTED' : 'ERR_NEGATIVE')
 }
 
 /** A signal that aborts some time after another signal. */

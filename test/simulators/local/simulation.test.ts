@@ -52,4 +52,41 @@ describe('./sluice simulate --replay', () => {
     expect(stderr).toContain(`the rows from ${at.file}:4 on are not sent`)
     expect(JSON.parse(stdout)).toMatchObject({ acknowledged: 2, unsentFrom: `${at.file}:4` })
   })
+
+  it('ends with 1 when --for ends the replay before the last row', async () => {
+    await using broker = await startBroker()
+    using at = openReplay('time,a\n1000,1\n2000000000,2\n')
+    const args = ['--port', String(broker.port), '--for', '1s']
+    const { code, stdout, stderr } = await at.run('simulate', '--replay', at.file, ...args)
+    expect(stderr).toContain(`the rows from ${at.file}:3 on are not sent`)
+    expect(JSON.parse(stdout)).toMatchObject({ acknowledged: 1, unsentFrom: `${at.file}:3` })
+    expect(code).toBe(1)
+  })
+
+  it.each(['--rate', '--devices', '--seed'])(
+    'refuses %s, which a replay does not use',
+    async flag => {
+      using at = openReplay('time,a\n1000,1\n')
+      const { code, stderr } = await at.run('simulate', '--replay', at.file, flag, '5')
+      expect(stderr).toContain(
+        `${flag} is for a simulated building: leave ${flag} out with --replay`,
+      )
+      expect(code).toBe(2)
+    },
+  )
+})
+
+describe('./sluice simulate', () => {
+  it.each([
+    ['--speed', '2'],
+    ['--site', 'hq'],
+    ['--time-column', 'when'],
+    ['--text-columns', 'note'],
+    ['--decimal', 'comma'],
+  ])('refuses %s without recordings', async (flag, value) => {
+    using at = openWorkspace()
+    const { code, stderr } = await at.run('simulate', flag, value, '--for', '1s')
+    expect(stderr).toContain(`${flag} is for recordings: leave ${flag} out`)
+    expect(code).toBe(2)
+  })
 })
