@@ -74,7 +74,8 @@ async function run(config: Config): Promise<void> {
     if (writer.recovery) log.error(writer.recovery, 'the outbox was damaged and is salvaged')
     stack.use(startSchedule(config.outbox.pruneSchedule, writer.prune))
     broker = stack.use(await startBroker(brokerOptions(config, reporting, writer)))
-    const parts = { writer, broker, metrics, bounds, faults, clock }
+    const outboxFile = config.outbox.file
+    const parts = { writer, broker, metrics, bounds, faults, clock, outboxFile }
     metrics.addMeasured(() => measuredValues(parts))
     stack.use(await serveHttp(httpOptions(config, parts)))
     logStarted(config, log, writer)

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
 import { findLockHolder, type LockHolder } from '../../gateway/store/file/lock.ts'
+import { openOutboxReader } from '../../gateway/store/read/outbox-reader.ts'
 import { type Check, type Finding, fault, ok, warning } from './finding.ts'
 
 const RESPONSE_WITHIN_MS = 2000
@@ -10,8 +11,19 @@ const TAKEN_CURE =
   "It does not write this configuration's files. See which process it is (ss -ltnp), and choose " +
   'another port, or give the doctor the --config of that process'
 type Address = { host: string; port: number }
-/** What a running gateway or bridge reports on /state and /health. */
-type ProcessReport = { part: string; pid: number; reasons: string[]; alarms: string[] }
+/**
+ * What a running gateway or bridge reports on /state and /health. `store` is the id of its outbox
+ * and `outbox` the path; null when unknown.
+ */
+type ProcessReport = {
+  part: string
+  pid: number
+  gateway: string | null
+  store: string | null
+  outbox: string | null
+  reasons: string[]
+  alarms: string[]
+}
 
 type Part = 'gateway' | 'bridge'
 
@@ -19,6 +31,7 @@ type Part = 'gateway' | 'bridge'
  * Whether gateway and bridge run, and their reasons and alarms; if one does not run, whether its
  * ports are free. The lock of the part's file says whether the part runs: a part that starts,
  * recovers its file or is overloaded may not answer, and must not be taken for a foreign process.
+ * A part that answers with another outbox belongs to another configuration.
  */
 export function listenerChecks({
   gateway,
@@ -36,9 +49,16 @@ export function listenerChecks({
     async run() {
       const holder = holderOf(file)
       const report = await fetchReport(http)
-      if (report?.part === part) return reportFindings(part, report)
-      if (holder) return [silentFinding(part, file, http, holder)]
+      const answers = report?.part === part
+      if (answers && isOwn(report, holder, outbox.file)) return reportFindings(part, report)
+      if (!answers && holder && holder !== 'unreadable') {
+        return [silentFinding(part, file, http, holder)]
+      }
       const listeners: [string, Address][] = [[`${part}.http`, http], ...others]
+      if (answers) {
+        const taken = others.map(([key, address]) => listenFindings(key, address))
+        return [otherFinding(part, http, report), ...(await Promise.all(taken)).flat()]
+      }
       const checked = listeners.map(([key, address]) => listenFindings(key, address))
       const faults = (await Promise.all(checked)).flat()
       return faults.length > 0 ? faults : [ok(part, `does not run; ${listPorts(listeners)} free`)]
@@ -61,13 +81,47 @@ function reportFindings(part: string, { pid, reasons, alarms }: ProcessReport): 
   ]
 }
 
-/** The process that writes the file now; null when none does, or when the lock is not readable. */
-function holderOf(file: string): LockHolder | null {
+/** The process that writes the file now; null when no process writes the file. */
+function holderOf(file: string): LockHolder | 'unreadable' | null {
   try {
     return findLockHolder(`${file}.lock`)
   } catch {
-    return null
+    return 'unreadable'
   }
+}
+
+/**
+ * Whether the process that answers has this configuration's outbox. Without a lock on the file, only
+ * an equal store proves this; with a lock, only a different store disproves it.
+ */
+function isOwn(
+  { pid, store }: ProcessReport,
+  holder: ReturnType<typeof holderOf>,
+  outboxFile: string,
+): boolean {
+  if (holder !== null && holder !== 'unreadable' && holder.pid === pid) return true
+  const ownStore = storeOf(outboxFile)
+  if (store !== null && ownStore !== null) return store === ownStore
+  return holder !== null
+}
+
+function storeOf(outboxFile: string): string | null {
+  const reader = openOutboxReader(outboxFile)
+  reader?.close()
+  return reader?.store.toString('hex') ?? null
+}
+
+/** The finding about another configuration's part at the address of this configuration's part. */
+function otherFinding(part: Part, { host, port }: Address, report: ProcessReport): Finding {
+  const { pid, gateway, store, outbox } = report
+  const file = outbox ?? (store === null ? 'unknown' : `with the store ${store}`)
+  const other = `the ${part} of another configuration listens there (process ${pid}, gateway.id`
+  const cure = `Choose another port for ${part}.http, or give the doctor the --config of that ${part}`
+  return fault(
+    `${part}.http`,
+    `${host}:${port}: ${other} ${gateway ?? 'unknown'}, outbox ${file})`,
+    cure,
+  )
 }
 
 /** The finding about a part that holds the lock of its file and does not answer. */
@@ -108,7 +162,8 @@ async function fetchReport({ host, port }: Address): Promise<ProcessReport | nul
   }
   try {
     const [state, health] = await Promise.all([fetchPage('/state'), fetchPage('/health')])
-    return { part: '', pid: 0, reasons: [], alarms: [], ...health, ...state }
+    const unknown = { part: '', pid: 0, gateway: null, store: null, outbox: null }
+    return { ...unknown, reasons: [], alarms: [], ...health, ...state }
   } catch {
     return null
   }

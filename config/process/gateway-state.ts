@@ -39,6 +39,8 @@ export type GatewayState = {
   /** The gateway's id in every event: the configured id, or the id that the outbox has. */
   gateway: string
   store: string
+  /** The absolute path of the outbox. */
+  outbox: string
   epoch: number
   lastSequence: number
   bytesSoFar: number

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { GatewayState } from '../../config/process/gateway-state.ts'
 import type { Clock } from '../clock.ts'
 import type { Writer } from '../ingest/writer.ts'
@@ -14,6 +15,8 @@ export type GatewayParts = {
   bounds: BoundReports
   clock: Clock
   faults: ConnectionFaults
+  /** The path of the outbox. */
+  outboxFile: string
 }
 
 /** Returns the reasons why the gateway accepts no messages now; empty when it accepts messages. */
@@ -44,13 +47,14 @@ export function writerAlarms(writer: Pick<Writer, 'silentMs'>): string[] {
 }
 
 /** The JSON of the page /state, which `sluice status` and the live screen show. */
-export function gatewayState({ writer, broker, metrics }: GatewayParts): GatewayState {
+export function gatewayState({ writer, broker, metrics, outboxFile }: GatewayParts): GatewayState {
   const { lastSequence, bytesSoFar, backlog, space } = writer.status
   return {
     part: 'gateway',
     pid: process.pid,
     gateway: writer.gateway,
     store: writer.store,
+    outbox: resolve(outboxFile),
     epoch: writer.epoch,
     lastSequence,
     bytesSoFar,

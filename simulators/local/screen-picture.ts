@@ -15,6 +15,7 @@ const sample = {
       pid: 4711,
       gateway: 'gateway-k3tq7mwd',
       store: '',
+      outbox: 'data/outbox.db',
       epoch: 1,
       lastSequence: 3_600_000,
     },

@@ -15,6 +15,7 @@ import { type Config, defaults } from '../../../config/config.ts'
 import { createSecret } from '../../../config/loading/secrets.ts'
 import { serveHttp } from '../../../config/process/http-server.ts'
 import { markDamaged } from '../../../gateway/store/file/damage-mark.ts'
+import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { createAuthority } from '../../setup/certificates.ts'
@@ -164,6 +165,7 @@ describe('this machine', () => {
       `ok     bridge: does not run; port ${bridge.port} is free`,
     ])
     const other = createServer().listen(mqtt.port, mqtt.host)
+    const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 1000 })
     await using _page = await serveHttp({
       ...{ key: 'bridge.http', ...bridge, metrics: async () => '' },
       state: () => ({ part: 'bridge', pid: 7 }),
@@ -176,7 +178,47 @@ describe('this machine', () => {
       'ok     bridge: runs (process 7)',
       expect.stringMatching(/^warn {3}bridge: events wait: away\./),
     ])
+    inbox.close()
     other.close()
+  })
+
+  it('has a gateway and a bridge of another configuration at its addresses', async () => {
+    const at = async () => ({ host: '127.0.0.1', port: await findFreePort() })
+    const [mqtt, gateway, bridge] = [await at(), await at(), await at()]
+    const outboxFile = join(dir, 'own.db')
+    const checks = () =>
+      listenerChecks({
+        gateway: {
+          ...defaults.gateway,
+          mqtt: { ...defaults.gateway.mqtt, ...mqtt },
+          http: { ...defaults.gateway.http, ...gateway },
+        },
+        bridge: { ...defaults.bridge, http: { ...defaults.bridge.http, ...bridge } },
+        outbox: { ...defaults.outbox, file: outboxFile },
+        inbox: { ...defaults.inbox, file: join(dir, 'own-inbox.db') },
+      })
+    const other = { gateway: 'hall', store: 'ab12', outbox: '/card/outbox.db' }
+    const serve = (part: string, at: { host: string; port: number }, state: object) =>
+      serveHttp({
+        ...{ key: `${part}.http`, ...at, metrics: async () => '', notReadyReasons: () => [] },
+        alarms: () => ['an alarm of the other'],
+        state: () => ({ part, pid: 7, ...state }),
+      })
+    await using _gateway = await serve('gateway', gateway, other)
+    await using _bridge = await serve('bridge', bridge, { ...other, outbox: undefined })
+    const expected = [
+      `FAULT  gateway.http: 127.0.0.1:${gateway.port}: the gateway of another configuration ` +
+        'listens there (process 7, gateway.id hall, outbox /card/outbox.db). Choose another port ' +
+        'for gateway.http, or give the doctor the --config of that gateway',
+      `FAULT  bridge.http: 127.0.0.1:${bridge.port}: the bridge of another configuration ` +
+        'listens there (process 7, gateway.id hall, outbox with the store ab12). Choose another ' +
+        'port for bridge.http, or give the doctor the --config of that bridge',
+    ]
+    expect(await lines(...checks())).toEqual(expected)
+    // This configuration's outbox exists, and its own gateway starts meanwhile.
+    const outbox = openOutbox({ file: outboxFile, gateway: 'gw' })
+    expect(await lines(...checks())).toEqual(expected)
+    outbox.close()
   })
 
   it('has a gateway that holds its outbox and does not answer, which must not be stopped', async () => {
