@@ -26,7 +26,7 @@ const gateway = {
     pid: 1,
     gateway: 'gw',
     store: '',
-  outbox: '/card/outbox.db',
+    outbox: '/card/outbox.db',
     epoch: 1,
     lastSequence: 1,
     bytesSoFar: 1,
