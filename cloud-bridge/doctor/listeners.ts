@@ -91,8 +91,8 @@ function holderOf(file: string): LockHolder | 'unreadable' | null {
 }
 
 /**
- * Whether the process that answers has this configuration's outbox. Without a lock on the file, only
- * an equal store proves this; with a lock, only a different store disproves it.
+ * Whether the process that answers has this configuration's outbox. Without a lock on the file,
+ * only an equal store proves this; with a lock, only a different store disproves it.
  */
 function isOwn(
   { pid, store }: ProcessReport,
@@ -116,12 +116,9 @@ function otherFinding(part: Part, { host, port }: Address, report: ProcessReport
   const { pid, gateway, store, outbox } = report
   const file = outbox ?? (store === null ? 'unknown' : `with the store ${store}`)
   const other = `the ${part} of another configuration listens there (process ${pid}, gateway.id`
-  const cure = `Choose another port for ${part}.http, or give the doctor the --config of that ${part}`
-  return fault(
-    `${part}.http`,
-    `${host}:${port}: ${other} ${gateway ?? 'unknown'}, outbox ${file})`,
-    cure,
-  )
+  const value = `${host}:${port}: ${other} ${gateway ?? 'unknown'}, outbox ${file})`
+  const cure = `Choose another port for ${part}.http, or give the doctor the --config of that`
+  return fault(`${part}.http`, value, `${cure} ${part}`)
 }
 
 /** The finding about a part that holds the lock of its file and does not answer. */
