@@ -1,5 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
+import { createNoArchiveError } from '../consumers/archive/committed-files.ts'
+import { listPartitions } from '../consumers/archive/manifest/day-files.ts'
 import { replayArchive } from '../consumers/archive/replay.ts'
 import { createDelivery } from '../forward/forwarder.ts'
 import { createConfiguredFraming } from '../framing/configured-framing.ts'
@@ -29,10 +31,11 @@ export type ArchiveReplayOptions = {
 /**
  * Sends the archived events of a time interval to a topic, without a running bridge. Returns how
  * many events Kafka has stored, or null when `signal` aborts; a second run then sends all of them
- * again, under the same ids. Rejects with CannotStart when the topic does not exist.
+ * again, under the same ids. Rejects with CannotStart when the archive or the topic does not exist.
  */
 export async function replayFromArchive(options: ArchiveReplayOptions): Promise<number | null> {
-  const { config, topic, signal, onProblem } = options
+  const { config, dir, topic, signal, onProblem } = options
+  if ((await listPartitions(dir)).length === 0) throw createNoArchiveError(dir, '--archive')
   if (config.kafka.brokers.length === 0) {
     throw new CannotStart('kafka.brokers is not configured: list brokers as host:port')
   }

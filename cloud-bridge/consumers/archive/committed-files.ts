@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ExitCode } from '../../../config/process/exit-codes.ts'
+import { CannotStart } from '../../../config/process/lifetime.ts'
 import { sha256 } from './manifest/entry.ts'
 import { type NamedFile, readChain } from './manifest/hash-chain.ts'
 import type { ArchivedEvent } from './parquet/columns.ts'
@@ -10,6 +11,10 @@ import { readParquet } from './parquet/parquet.ts'
 export class NotAsCommitted extends Error {
   readonly ending: ExitCode = 'ERR_MISCONFIGURED'
 }
+
+/** The error of a command for a folder without an archive; `key` says where to name the folder. */
+export const createNoArchiveError = (dir: string, key: string): CannotStart =>
+  new CannotStart(`there is no archive at ${dir}: name its directory in ${key}`)
 
 /**
  * The files of a partition, in the order of their offsets; a compaction names files of earlier

@@ -11,6 +11,19 @@ export type CompactArchiveOptions = {
   onMessage(line: string): void
 }
 
+/** The numbers of replaced files, of new files, and of problems. */
+export type ArchiveCompaction = { replaced: number; files: number; problems: number }
+
+/** The result of a compaction as a line for an operator; an aborted one `isInterrupted`. */
+export function compactionText(
+  { replaced, files, problems }: ArchiveCompaction,
+  isInterrupted: boolean,
+): string {
+  if (replaced > 0) return `${replaced} files were merged to ${files} files`
+  if (isInterrupted || problems > 0) return 'no files were merged'
+  return 'nothing was to be merged: the archive has no small files of earlier dates'
+}
+
 /**
  * Compacts all partitions of an archive: merges the files of all dates before today. A member that
  * owns a partition with such files is fenced, and claims the partition at its next commit; when the
@@ -18,7 +31,11 @@ export type CompactArchiveOptions = {
  * replaced files, of new files, and of problems; with null when there is no archive. An abort ends
  * the compaction between two files.
  */
-export async function compactArchive({ dir, signal, onMessage }: CompactArchiveOptions) {
+export async function compactArchive({
+  dir,
+  signal,
+  onMessage,
+}: CompactArchiveOptions): Promise<ArchiveCompaction | null> {
   const partitions = await listPartitions(dir)
   if (partitions.length === 0) return null
   const total = { replaced: 0, files: 0, problems: 0 }

@@ -8,10 +8,12 @@ import {
 } from '../../../config/process/command-line.ts'
 import { exitStatusOf } from '../../../config/process/exit-codes.ts'
 import { CannotStart, stopSignal } from '../../../config/process/lifetime.ts'
-import { compactArchive } from './compaction-command.ts'
+import { createNoArchiveError } from './committed-files.ts'
+import { compactArchive, compactionText } from './compaction-command.ts'
 import { type ManifestHead, verificationText, verifyArchive } from './verification.ts'
 
 const STOP_MS = 60_000
+const ARCHIVE_KEY = '--dir or consumers.archive.dir'
 const { env } = process
 const program = createProgram(
   'sluice archive',
@@ -41,7 +43,7 @@ Exit codes:
     const archiveDir = dir ?? requireConfig(config, env).consumers.archive.dir
     const heads = headsFile === undefined ? [] : readHeads(headsFile)
     const result = await verifyArchive(archiveDir, heads)
-    if (!result) throw noArchiveError(archiveDir)
+    if (!result) throw createNoArchiveError(archiveDir, ARCHIVE_KEY)
     process.stdout.write(`${json ? JSON.stringify(result) : verificationText(result)}\n`)
     process.exitCode = exitStatusOf(result.faults.length === 0 ? 'DONE' : 'ERR_NEGATIVE')
   })
@@ -71,8 +73,8 @@ Exit codes:
       ...{ dir: archiveDir, signal },
       onMessage: line => process.stderr.write(`${line}\n`),
     })
-    if (!counts) throw noArchiveError(archiveDir)
-    process.stdout.write(`${counts.replaced} files were merged to ${counts.files} files\n`)
+    if (!counts) throw createNoArchiveError(archiveDir, ARCHIVE_KEY)
+    process.stdout.write(`${compactionText(counts, signal.aborted)}\n`)
     if (signal.aborted) exitWith('interrupted: run the command again', 'ERR_INTERRUPTED')
     process.exitCode = exitStatusOf(counts.problems === 0 ? 'DONE' : 'ERR_NEGATIVE')
   })
@@ -80,11 +82,6 @@ Exit codes:
 type VerifyOptions = { dir?: string; config?: string; json?: boolean; heads?: string }
 
 await runCommand(program, { unknownErrors: 'ERR_MISCONFIGURED' })
-
-function noArchiveError(dir: string): CannotStart {
-  const cure = 'name its directory in --dir or consumers.archive.dir'
-  return new CannotStart(`there is no archive at ${dir}: ${cure}`)
-}
 
 function readHeads(file: string): ManifestHead[] {
   try {

@@ -31,7 +31,7 @@ const MANIFESTS = 'manifest'
  * Verifies an archive: compares all files with the manifests, and the manifests with themselves.
  * Changes nothing; the archive may be in use. `heads` are the last lines of an earlier
  * verification, stored elsewhere: somebody who rewrites the complete archive cannot produce their
- * hashes. Returns null when there is no archive.
+ * hashes. Returns null when there is no archive: neither a manifest nor a file of an archive.
  */
 export async function verifyArchive(
   dir: string,
@@ -42,7 +42,8 @@ export async function verifyArchive(
   const unnamed = new Set(await listFiles(dir))
   const result: ArchiveVerification = { partitions: [], faults: [], remarks: [] }
   const partitions = await listPartitions(dir)
-  if (unnamed.size === 0 && partitions.length === 0) return null
+  const hasFile = [...unnamed].some(name => partitionInPath(name) !== null)
+  if (!hasFile && partitions.length === 0) return null
   for (const partition of partitions) {
     const chain = await readChain(dir, partition)
     await verifyFiles({ dir, partition, chain, unnamed, result })

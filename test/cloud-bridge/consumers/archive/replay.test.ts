@@ -1,5 +1,5 @@
-import { appendFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, inject, it } from 'vitest'
 import { DAY_MS } from '../../../../cloud-bridge/consumers/archive/files/paths.ts'
 import { replayArchive } from '../../../../cloud-bridge/consumers/archive/replay.ts'
@@ -82,6 +82,32 @@ describe('./sluice archive', () => {
     const none = await at.run('archive', 'verify', '--dir', join(folder.dir, 'none'))
     expect(none).toMatchObject({ code: 2, stderr: expect.stringMatching('there is no archive at') })
   }, 30_000)
+
+  it('ends with 2 and one sentence for a folder that is no archive', async () => {
+    using at = openWorkspace()
+    for (let n = 0; n < 9; n++) writeFileSync(at.file(`notes-${n}.txt`), 'x')
+    const dir = dirname(at.file('notes-0.txt'))
+    for (const words of [
+      ['archive', 'verify', '--dir', dir],
+      ['archive', 'compact', '--dir', dir],
+      ['replay', '--from', '-1h', '--archive', dir],
+      ['replay', '--from', '-1h', '--archive', join(dir, 'none')],
+    ]) {
+      const { code, stdout, stderr } = await at.run(...words)
+      expect([words, code, stdout]).toEqual([words, 2, ''])
+      expect(stderr).toMatch(`there is no archive at ${words.at(-1)}: name its directory in --`)
+    }
+  }, 60_000)
+
+  it('compact says when nothing was to be merged', async () => {
+    using folder = await createArchiveOfEvents()
+    using at = openWorkspace({ consumers: { archive: { dir: folder.dir } } })
+    const done = await at.run('archive', 'compact')
+    expect([done.code, done.stdout]).toEqual([
+      0,
+      'nothing was to be merged: the archive has no small files of earlier dates\n',
+    ])
+  }, 60_000)
 })
 
 describeWithKafka('./sluice replay --archive', () => {

@@ -41,6 +41,16 @@ describe('verifying an archive', () => {
   it('returns null when there is no archive', async () => {
     using folder = createTemporaryDir()
     expect(await verifyArchive(join(folder.dir, 'none'), [])).toBeNull()
+    writeFileSync(join(folder.dir, 'notes.txt'), 'x')
+    expect(await verifyArchive(folder.dir, [])).toBeNull()
+  })
+
+  it('names the files of an archive whose manifests were removed', async () => {
+    using folder = await createArchiveOfEvents()
+    rmSync(join(folder.dir, 'manifest'), { recursive: true })
+    const faults = await faultsIn(folder.dir)
+    const names = listFiles(folder.dir)
+    expect(faults.sort()).toEqual(names.map(name => `${name}: added, no manifest names it`))
   })
 
   it('names a file that was changed by a bit, removed, or added', async () => {
