@@ -68,7 +68,7 @@ export function decideAfterExit(
   limits: RestartLimits,
 ): ExitDecision {
   if (exit.code === exitStatusOf('ERR_MISCONFIGURED')) {
-    return { action: 'give-up', reason: 'exit code 2: wrong configuration, or already running' }
+    return { action: 'give-up', reason: 'wrong configuration, or already running' }
   }
   const consecutive = exit.ranMs > limits.maxMs ? 1 : failures + 1
   const delayMs = Math.min(limits.maxMs, limits.firstMs * 2 ** (consecutive - 1))

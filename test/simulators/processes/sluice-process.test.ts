@@ -57,6 +57,16 @@ describe('the start of a process', () => {
     expect(lines.filter(line => /exit code 1/.test(line))).toHaveLength(5)
   }, 120_000)
 
+  it('is given up after exit code 2, which one line names once', async () => {
+    const { started, lines } = await startGateway('process.exit(2)')
+    await expect(started).rejects.toThrow(/^gateway did not start: /)
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^gateway ended \(exit code 2\): wrong configuration, or already running; see /,
+      ),
+    ])
+  }, 120_000)
+
   it('ends with the signal', async () => {
     const stopping = new AbortController()
     const { started } = await startGateway('setInterval(() => {}, 1000); await 0', stopping.signal)
