@@ -1,5 +1,6 @@
 import { createServer } from 'node:net'
 import type { Config } from '../../config/config.ts'
+import { OUTBOX_REFUSES } from '../../config/process/gateway-state.ts'
 import { listen } from '../../config/process/listener.ts'
 import { findLockHolder, type LockHolder } from '../../gateway/store/file/lock.ts'
 import { openOutboxReader } from '../../gateway/store/read/outbox-reader.ts'
@@ -74,7 +75,9 @@ function reportFindings(part: string, { pid, reasons, alarms }: ProcessReport): 
   const cure = `The ${part} continues by itself when this is fixed`
   return [
     ok(part, `runs (process ${pid})`),
-    ...reasons.map(reason => warning(part, reason, cure)),
+    ...reasons.map(reason =>
+      reason.startsWith(OUTBOX_REFUSES) ? fault(part, reason, cure) : warning(part, reason, cure),
+    ),
     ...alarms.map(alarm =>
       warning(part, alarm, `Remove the cause of this alarm; the ${part} continues meanwhile`),
     ),

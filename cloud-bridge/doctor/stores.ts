@@ -1,6 +1,8 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config } from '../../config/config.ts'
+import { formatBytes, formatBytesApart } from '../../config/process/text-format.ts'
+import { BALLAST_NEEDS_BYTES, ballastFile } from '../../gateway/store/file/ballast.ts'
 import { damageAlarms, setAsideFilesOf } from '../../gateway/store/file/damaged-files.ts'
 import { findPathFault } from '../../gateway/store/file/store-path.ts'
 import { checkStore } from '../../gateway/store/read/store-check.ts'
@@ -24,6 +26,7 @@ export function storeChecks({ outbox, inbox }: Pick<Config, 'outbox' | 'inbox'>)
         return [
           contentFinding(subject, kind, file, maxBytes),
           ...diskFindings(subject, file, freeDiskBytes),
+          ...(kind === 'outbox' ? ballastFindings(subject, file) : []),
           ...alarmFindings(subject, kind, file),
         ]
       },
@@ -97,24 +100,30 @@ function contentFinding(subject: string, kind: StoreKind, file: string, maxBytes
 }
 
 function diskFindings(subject: string, file: string, minBytes: number): Finding[] {
+  const freeBytes = freeBytesFor(file)
+  if (freeBytes >= minBytes) return []
+  const [free, min] = formatBytesApart(freeBytes, minBytes)
+  const value = `${free} free on its disk, less than ${min} (outbox.bounds.freeDiskBytes)`
+  return [fault(subject, value, 'Free some space on that disk')]
+}
+
+/** The disk has no room for the ballast, without which the gateway accepts no messages. */
+function ballastFindings(subject: string, file: string): Finding[] {
+  const freeBytes = freeBytesFor(file)
+  if (existsSync(ballastFile(file)) || freeBytes >= BALLAST_NEEDS_BYTES) return []
+  const [needed, free] = formatBytesApart(BALLAST_NEEDS_BYTES, freeBytes)
+  const value = `the gateway refuses messages until ${needed} are free on its disk (${free} now)`
+  return [fault(subject, value, 'Free some space on that disk')]
+}
+
+function freeBytesFor(file: string): number {
   const { bavail, blocks, bsize } = statfsSync(existingFolderOf(file))
-  const freeBytes = bavail * bsize
   // Some file systems report 0 blocks; that does not mean that they are full.
-  if (blocks === 0 || freeBytes >= minBytes) return []
-  const free = `${formatBytes(freeBytes)} free on its disk, less than ${formatBytes(minBytes)}`
-  return [fault(subject, `${free} (outbox.bounds.freeDiskBytes)`, 'Free some space on that disk')]
+  return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize
 }
 
 function alarmFindings(subject: string, kind: StoreKind, file: string): Finding[] {
   if (!existsSync(dirname(file))) return []
   const cure = 'See in the ledger which events are missing, and remove the file'
   return damageAlarms(kind, setAsideFilesOf(file)).map(alarm => warning(subject, alarm, cure))
-}
-
-/** A size for a person: `1.5 kB`, in decimal units. */
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
-  let [value, unit] = [bytes, 0]
-  while (value >= 1000 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1]
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }

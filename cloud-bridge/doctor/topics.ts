@@ -1,11 +1,11 @@
 import type { Config } from '../../config/config.ts'
+import { formatBytes } from '../../config/process/text-format.ts'
 import { NOTE_MAX_BYTES } from '../../gateway/store/notes/note-size.ts'
 import type { LargestRecords } from '../../gateway/store/read/largest-records.ts'
 import { type KafkaOptions, NoSuchTopic, type TopicAdmin } from '../kafka/client.ts'
 import { formatDuration, retentionFault } from '../kafka/topic-retention.ts'
 import type { TopicConfig, TopicSettings } from '../kafka/topic-settings.ts'
 import { type Finding, fault, ok, splitCure, warning } from './finding.ts'
-import { formatBytes } from './stores.ts'
 
 const SHORT_RETENTION_MS = 86_400_000
 

@@ -8,7 +8,8 @@ export type Backlog = { events: number; bytes: number; oldestAgeMs: number }
  * The space of the outbox, in bytes: the size of its file, the used part of the file, the part used
  * by kept (delivered) events, and the free space of its disk. `fullInMs` is the time until a bound
  * is reached if the backlog grows as it does now; null when the backlog does not grow. `refuses` is
- * why the gateway refuses messages now, or null.
+ * why the gateway refuses messages now, or null. `acceptsAtFreeBytes` is how many bytes of the disk
+ * must be free before the gateway accepts messages again; null when no space of the disk is missing.
  */
 export type OutboxSpace = {
   fileBytes: number
@@ -17,7 +18,11 @@ export type OutboxSpace = {
   freeDiskBytes: number
   fullInMs: number | null
   refuses: string | null
+  acceptsAtFreeBytes: number | null
 }
+
+/** How each reason begins that says why the outbox refuses messages. */
+export const OUTBOX_REFUSES = 'the outbox refuses messages'
 
 /**
  * The writes of the outbox to its disk: bytes since the start; bytes a day and bytes a reading,

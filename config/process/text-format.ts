@@ -18,6 +18,23 @@ export function timeText(ms: number): string {
 export const countText = (count: number, singular: string, plural = `${singular}s`) =>
   `${count} ${count === 1 ? singular : plural}`
 
+/** A size for a person: `1.5 kB`, in decimal units. */
+export function formatBytes(bytes: number, digits = 1): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
+  let [value, unit] = [bytes, 0]
+  while (value >= 1000 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1]
+  return `${unit === 0 ? value : value.toFixed(digits)} ${units[unit]}`
+}
+
+/** Two sizes for a person, with as many digits as make different sizes different texts. */
+export function formatBytesApart(first: number, second: number): [string, string] {
+  for (const digits of [1, 2, 3, 6]) {
+    const texts: [string, string] = [formatBytes(first, digits), formatBytes(second, digits)]
+    if (texts[0] !== texts[1] || first === second) return texts
+  }
+  return [`${first} bytes`, `${second} bytes`]
+}
+
 /** Bytes as lines that are safe on a terminal: first as text, then as a hex dump. */
 export function byteLines(bytes: Buffer): string[] {
   const text = bytes.length === 0 ? [] : bytes.toString().split('\n').map(printable)

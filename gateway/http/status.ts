@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import type { GatewayState } from '../../config/process/gateway-state.ts'
+import { type GatewayState, OUTBOX_REFUSES } from '../../config/process/gateway-state.ts'
+import { formatBytesApart } from '../../config/process/text-format.ts'
 import type { Clock } from '../clock.ts'
 import type { Writer } from '../ingest/writer.ts'
 import { silentText } from '../ingest/writer-channel.ts'
@@ -27,9 +28,17 @@ export function unreadyReasons({
   const reasons: string[] = []
   const silentMs = writer.silentMs()
   if (silentMs !== null) reasons.push(silentText(silentMs))
-  if (writer.refusalReason) reasons.push(`the outbox refuses messages: ${writer.refusalReason}`)
+  const refusal = writer.refusalReason
+  if (refusal) reasons.push(`${OUTBOX_REFUSES}${untilText(writer.status.space)}: ${refusal}`)
   if (broker.isPaused) reasons.push('too many packets wait: reading from devices is paused')
   return reasons
+}
+
+/** How much space the disk must have before messages are accepted: ` until … are free`. */
+function untilText({ acceptsAtFreeBytes, freeDiskBytes }: GatewayState['space']): string {
+  if (acceptsAtFreeBytes === null) return ''
+  const [needed, free] = formatBytesApart(acceptsAtFreeBytes, freeDiskBytes)
+  return ` until ${needed} are free on its disk (${free} now)`
 }
 
 /**

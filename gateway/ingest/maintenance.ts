@@ -132,7 +132,7 @@ export function openMaintenance(
         ...{ lastSequence, bytesSoFar, backlog, setAsideFiles },
         qos2Unreleased: outbox.unreleased.count,
         qos2Forgotten: outbox.unreleased.forgottenAtBounds,
-        space: { ...space, refuses: retention.refusalReason },
+        space: { ...space, ...retention.refusal() },
         writtenBytes: wear.bytes,
         deadLettersWithoutPayload: deadLetterBytes.droppedPayloads,
         timeProblems: timeProblems.counts(),

@@ -24,7 +24,12 @@ const sample = {
     backlog,
     space: {
       ...{ fileBytes: 672_000_000, usedBytes: 668_400_000, keptBytes: 668_100_000 },
-      ...{ freeDiskBytes: 214_700_000_000, fullInMs: null, refuses: null },
+      ...{
+        freeDiskBytes: 214_700_000_000,
+        fullInMs: null,
+        refuses: null,
+        acceptsAtFreeBytes: null,
+      },
     },
     wear: {
       ...{ writtenBytes: 3_100_000_000, perDayBytes: 37_400_000_000, perReadingBytes: 866 },

@@ -53,7 +53,7 @@ export async function startGatewayProcess(options: GatewayProcessOptions = {}) {
   }
   await expect.poll(() => page('/ready'), waitOptions).toMatchObject({ status: 200 })
   return {
-    ...{ mqtt: port, outboxFile, exited, page },
+    ...{ mqtt: port, http, outboxFile, exited, page },
     log: () => log,
     terminate: () => child.kill('SIGTERM'),
     [Symbol.dispose]() {

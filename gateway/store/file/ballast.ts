@@ -13,6 +13,8 @@ const CHUNKS = 8
  * The ballast is written again only when this much more disk space stays free for the next commits.
  */
 const SPARE_BYTES = 4 * CHUNK_BYTES
+/** How many bytes of the disk must be free before the ballast is written. */
+export const BALLAST_NEEDS_BYTES = CHUNKS * CHUNK_BYTES + SPARE_BYTES
 
 /** The reason of a refusal while the disk has no space. */
 export const DISK_FULL = 'the disk is full'
@@ -24,6 +26,8 @@ export function isDiskFull(error: unknown): boolean {
   return (code ?? cause?.code) === 'SQLITE_FULL'
 }
 
+export const ballastFile = (outboxFile: string): string => `${outboxFile}.ballast`
+
 export type Ballast = ReturnType<typeof createBallast>
 
 /**
@@ -32,7 +36,7 @@ export type Ballast = ReturnType<typeof createBallast>
  * is space.
  */
 export function createBallast(outboxFile: string) {
-  const file = `${outboxFile}.ballast`
+  const file = ballastFile(outboxFile)
   const draft = `${file}.new`
   let isPresent = existsSync(file)
   let fault = DISK_FULL
@@ -64,7 +68,7 @@ export function createBallast(outboxFile: string) {
       try {
         fault = DISK_FULL
         const { bavail, bsize } = statfsSync(dirname(file))
-        if (bavail * bsize < CHUNKS * CHUNK_BYTES + SPARE_BYTES) return false
+        if (bavail * bsize < BALLAST_NEEDS_BYTES) return false
         // Random bytes, because a compressing file system reserves no space for zeros.
         const chunk = randomBytes(CHUNK_BYTES)
         rmSync(draft, { force: true })

@@ -21,7 +21,7 @@ export function createSpaceReport({ space, deletion, bounds, storedBytes }: Part
   return (
     backlog: Backlog,
     pendingRanges: SequenceRange[] | null,
-  ): Omit<OutboxSpace, 'refuses'> => {
+  ): Omit<OutboxSpace, 'refuses' | 'acceptsAtFreeBytes'> => {
     const disk = space.measure()
     const keptBytes = deletion.keptBytes(pendingRanges)
     const stored = { keptBytes, storedBytes: storedBytes(), waitingEvents: backlog.events }

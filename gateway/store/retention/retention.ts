@@ -4,12 +4,12 @@ import type { ClockState } from '../../../config/event/sensor-reading.ts'
 import type { Backlog, OutboxSpace } from '../../../config/process/gateway-state.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
 import { type InboxState, isUnknown } from '../delivery/inbox-reader.ts'
-import { DISK_FULL } from '../file/ballast.ts'
+import { BALLAST_NEEDS_BYTES, DISK_FULL } from '../file/ballast.ts'
 import type { DiskSpace } from '../file/disk-space.ts'
 import { createLanePolicies } from '../groups/lanes.ts'
 import type { Outbox } from '../outbox.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
-import { findReachedBound, type ReachedBound } from './bounds.ts'
+import { findReachedBound, type ReachedBound, releasedAtFreeBytes } from './bounds.ts'
 import { createDeletion, type Deletion } from './delivered-pruning.ts'
 import { createSpaceReport } from './forecast.ts'
 import { createGroupAges, type GroupAges } from './group-age.ts'
@@ -84,6 +84,8 @@ export function createRetention(
     get refusalReason() {
       return refusalReason
     },
+    /** The fields of `space` about a refusal, as of now. */
+    refusal: () => describeRefusal(outbox, bounds, refusalReason, gauge.nearKey),
     /** To be called every second with the state of the inbox and of the clock. */
     update(state: InboxState, clock: ClockState): void {
       inbox = state
@@ -144,7 +146,7 @@ export function createRetention(
      */
     space: (backlog: Backlog): OutboxSpace => ({
       ...report(backlog, inbox.pendingRanges),
-      refuses: refusalReason,
+      ...describeRefusal(outbox, bounds, refusalReason, gauge.nearKey),
     }),
   }
 }
@@ -193,7 +195,25 @@ function createUsageGauge(
     get isNearlyFull() {
       return near !== null && near.key !== 'hours'
     },
+    /** The bound that is reached or nearly reached. While messages are refused, their bound. */
+    get nearKey() {
+      return near?.key ?? null
+    },
   }
+}
+
+/** The fields of `space` about a refusal: with the free space when space of the disk is missing. */
+function describeRefusal(
+  { ballast, space }: Pick<Outbox, 'ballast' | 'space'>,
+  bounds: Settings['bounds'],
+  refuses: string | null,
+  nearKey: ReachedBound['key'] | null,
+): Pick<OutboxSpace, 'refuses' | 'acceptsAtFreeBytes'> & { freeDiskBytes?: number } {
+  const lacksBallast = !ballast.isPresent && ballast.fault === DISK_FULL
+  const isAtBound = ballast.isPresent && refuses !== null && nearKey === 'freeDiskBytes'
+  if (!lacksBallast && !isAtBound) return { refuses, acceptsAtFreeBytes: null }
+  const acceptsAtFreeBytes = lacksBallast ? BALLAST_NEEDS_BYTES : releasedAtFreeBytes(bounds)
+  return { refuses, acceptsAtFreeBytes, freeDiskBytes: space.measure().freeDiskBytes }
 }
 
 /** Counts the stored events and bytes. */

@@ -10,7 +10,7 @@ import { runChecks } from '../../../cloud-bridge/doctor/check-runner.ts'
 import { clockCheck } from '../../../cloud-bridge/doctor/clock.ts'
 import { type Check, type Finding, findingLine } from '../../../cloud-bridge/doctor/finding.ts'
 import { listenerChecks } from '../../../cloud-bridge/doctor/listeners.ts'
-import { formatBytes, gatewayIdCheck, storeChecks } from '../../../cloud-bridge/doctor/stores.ts'
+import { gatewayIdCheck, storeChecks } from '../../../cloud-bridge/doctor/stores.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { createSecret } from '../../../config/loading/secrets.ts'
 import { serveHttp } from '../../../config/process/http-server.ts'
@@ -276,9 +276,5 @@ describe('this machine', () => {
       expect.stringMatching(/^FAULT {2}kafka\.tls\.certFile: expired on 20/),
       expect.stringMatching(/^FAULT {2}registry\.caFile: expired on 20/),
     ])
-  })
-
-  it('formats sizes for a person', () => {
-    expect([999, 1500, 8_589_934_592].map(formatBytes)).toEqual(['999 bytes', '1.5 kB', '8.6 GB'])
   })
 })

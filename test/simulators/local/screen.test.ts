@@ -14,7 +14,7 @@ const drawScreen = (now: ScreenState, before: ScreenState | null) =>
 const backlog = { events: 1234, bytes: 56_789, oldestAgeMs: 2500 }
 const space = {
   ...{ fileBytes: 3_000_000, usedBytes: 2_000_000, keptBytes: 1_500_000, freeDiskBytes: 9e9 },
-  ...{ fullInMs: null, refuses: null },
+  ...{ fullInMs: null, refuses: null, acceptsAtFreeBytes: null },
 }
 const wear = {
   ...{ writtenBytes: 1e9, perDayBytes: null, perReadingBytes: null },
