@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config } from '../../config/config.ts'
-import { formatBytes, formatBytesApart } from '../../config/process/text-format.ts'
+import { formatBytes, formatTwoSizes } from '../../config/process/text-format.ts'
 import { BALLAST_NEEDS_BYTES, ballastFile } from '../../gateway/store/file/ballast.ts'
 import { damageAlarms, setAsideFilesOf } from '../../gateway/store/file/damaged-files.ts'
 import { findPathFault } from '../../gateway/store/file/store-path.ts'
@@ -102,7 +102,7 @@ function contentFinding(subject: string, kind: StoreKind, file: string, maxBytes
 function diskFindings(subject: string, file: string, minBytes: number): Finding[] {
   const freeBytes = freeBytesFor(file)
   if (freeBytes >= minBytes) return []
-  const [free, min] = formatBytesApart(freeBytes, minBytes)
+  const [free, min] = formatTwoSizes(freeBytes, minBytes)
   const value = `${free} free on its disk, less than ${min} (outbox.bounds.freeDiskBytes)`
   return [fault(subject, value, 'Free some space on that disk')]
 }
@@ -111,7 +111,7 @@ function diskFindings(subject: string, file: string, minBytes: number): Finding[
 function ballastFindings(subject: string, file: string): Finding[] {
   const freeBytes = freeBytesFor(file)
   if (existsSync(ballastFile(file)) || freeBytes >= BALLAST_NEEDS_BYTES) return []
-  const [needed, free] = formatBytesApart(BALLAST_NEEDS_BYTES, freeBytes)
+  const [needed, free] = formatTwoSizes(BALLAST_NEEDS_BYTES, freeBytes)
   const value = `the gateway refuses messages until ${needed} are free on its disk (${free} now)`
   return [fault(subject, value, 'Free some space on that disk')]
 }

@@ -9,7 +9,7 @@ export type Backlog = { events: number; bytes: number; oldestAgeMs: number }
  * by kept (delivered) events, and the free space of its disk. `fullInMs` is the time until a bound
  * is reached if the backlog grows as it does now; null when the backlog does not grow. `refuses` is
  * why the gateway refuses messages now, or null. `acceptsAtFreeBytes` is how many bytes of the disk
- * must be free before the gateway accepts messages again; null when no space of the disk is missing.
+ * must be free before the gateway accepts messages again; null when the disk has enough space.
  */
 export type OutboxSpace = {
   fileBytes: number

@@ -27,7 +27,7 @@ export function formatBytes(bytes: number, digits = 1): string {
 }
 
 /** Two sizes for a person, with as many digits as make different sizes different texts. */
-export function formatBytesApart(first: number, second: number): [string, string] {
+export function formatTwoSizes(first: number, second: number): [string, string] {
   for (const digits of [1, 2, 3, 6]) {
     const texts: [string, string] = [formatBytes(first, digits), formatBytes(second, digits)]
     if (texts[0] !== texts[1] || first === second) return texts

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { type GatewayState, OUTBOX_REFUSES } from '../../config/process/gateway-state.ts'
-import { formatBytesApart } from '../../config/process/text-format.ts'
+import { formatTwoSizes } from '../../config/process/text-format.ts'
 import type { Clock } from '../clock.ts'
 import type { Writer } from '../ingest/writer.ts'
 import { silentText } from '../ingest/writer-channel.ts'
@@ -37,7 +37,7 @@ export function unreadyReasons({
 /** How much space the disk must have before messages are accepted: ` until … are free`. */
 function untilText({ acceptsAtFreeBytes, freeDiskBytes }: GatewayState['space']): string {
   if (acceptsAtFreeBytes === null) return ''
-  const [needed, free] = formatBytesApart(acceptsAtFreeBytes, freeDiskBytes)
+  const [needed, free] = formatTwoSizes(acceptsAtFreeBytes, freeDiskBytes)
   return ` until ${needed} are free on its disk (${free} now)`
 }
 

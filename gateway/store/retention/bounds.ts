@@ -20,7 +20,7 @@ export type ReachedBound = { key: keyof Bounds; reason: string; bytes: number; e
  * outbox does not alternate between refusing and accepting.
  */
 const RELEASE_SHARE = 0.95
-/** How many bytes of the disk must be free before a reached `freeDiskBytes` is no longer reached. */
+/** How many bytes must be free before a reached `freeDiskBytes` is no longer reached. */
 export const releasedAtFreeBytes = ({ freeDiskBytes }: Pick<Bounds, 'freeDiskBytes'>): number =>
   Math.ceil(freeDiskBytes / RELEASE_SHARE)
 

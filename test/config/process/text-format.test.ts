@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { formatBytes, formatBytesApart } from '../../../config/process/text-format.ts'
+import { formatBytes, formatTwoSizes } from '../../../config/process/text-format.ts'
 
 it('formats sizes for a person', () => {
   const texts = [999, 1500, 8_589_934_592].map(bytes => formatBytes(bytes))
@@ -13,5 +13,5 @@ it.each([
   [5_000_000_000, 5_000_000_100, ['5000000000 bytes', '5000000100 bytes']],
   [1000, 1000, ['1.0 kB', '1.0 kB']],
 ])('formats %d and %d with the digits that tell them apart', (first, second, texts) => {
-  expect(formatBytesApart(first, second)).toEqual(texts)
+  expect(formatTwoSizes(first, second)).toEqual(texts)
 })
