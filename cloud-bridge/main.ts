@@ -38,6 +38,7 @@ import {
 } from './retry/flow-status.ts'
 import { createKafkaWatch, type KafkaWatch } from './watch/kafka-watch.ts'
 import { createLedgerWatch, type LedgerWatch } from './watch/ledger-watch.ts'
+import { createRejections } from './watch/rejections.ts'
 import { finerZonesCure } from './zones/finer-zones.ts'
 import { createHotZones } from './zones/hot-zones.ts'
 
@@ -94,6 +95,7 @@ async function run(config: Config): Promise<void> {
     })
     const kafkaWatch = createLoggedKafkaWatch(config, client.stream, log)
     const ledgerWatch = createLoggedLedgerWatch(kafka, client.stream, source, log)
+    const rejections = createRejections({ onWarning: text => log.warn(text) })
     const batchBoundary = createBatchBoundary(source.wake)
     const commandParts = { config, log, source, flows, batchBoundary, partitionsOf, kafkaWatch }
     const parts = () => ({ source, metrics, hotZones, flows: flows.states })
@@ -106,6 +108,7 @@ async function run(config: Config): Promise<void> {
           ...damageAlarms('inbox', setAsideFilesOf(inboxOptions.file)),
           ...kafkaWatch.alarms(),
           ...ledgerWatch.alarms(),
+          ...rejections.alarms(),
           ...hotZones.alarms(),
           ...partitionMismatch(kafka.partitions, source.ranges),
         ],
@@ -136,7 +139,7 @@ async function run(config: Config): Promise<void> {
       ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
       framing: createConfiguredFraming(config, inbox, ending.signal, line => log.warn(line)),
       ...{ batchBoundary, onPartitionMismatch: reason => log.warn(reason) },
-      ...{ openSink: client.openSink, kafkaWatch, settingsOf },
+      ...{ openSink: client.openSink, kafkaWatch, rejections, settingsOf },
       onCheckNotAllowed: topic => log.warn({ topic }, CHECK_NOT_ALLOWED),
     })
     await Promise.all([running, watching])

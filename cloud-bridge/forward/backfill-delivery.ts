@@ -38,8 +38,9 @@ export async function deliverBackfill(context: DeliveryContext, live: LiveStatus
     lingerMs: config.bridge.lingerMs,
     onRejected: (event, reason, pending) => {
       const { range } = pending
-      if (range.kind === 'replay') inbox.addNotes([notReplayedNote(event, reason, range)])
-      else onRejected(event, reason, pending)
+      if (range.kind !== 'replay') return onRejected(event, reason, pending)
+      context.rejections.add({ topic: range.topic, kind: 'replayed event', reason })
+      inbox.addNotes([notReplayedNote(event, reason, range)])
     },
     onDelivered: ({ range }, batch) => {
       if (range.kind === 'replay') metrics.replayed(batch)

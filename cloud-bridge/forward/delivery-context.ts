@@ -9,6 +9,7 @@ import type { BatchBoundary } from '../partitions/batch-boundary.ts'
 import type { PartitionCounter } from '../partitions/topic-check.ts'
 import type { EventSink, Framing } from '../ports/event-sink.ts'
 import type { Flows } from '../retry/flow-status.ts'
+import type { Rejections } from '../watch/rejections.ts'
 import type { HotZones } from '../zones/hot-zones.ts'
 import type { createBridgeMetrics } from './metrics.ts'
 
@@ -24,6 +25,7 @@ export type DeliveryContext = {
   openSink(): EventSink & AsyncDisposable
   partitionsOf: PartitionCounter
   metrics: ReturnType<typeof createBridgeMetrics>
+  rejections: Pick<Rejections, 'add'>
   hotZones: HotZones
   flows: Flows
   /**
@@ -42,9 +44,10 @@ export type DeliveryContext = {
  * Returns the handler of an event that Kafka rejects for good: the handler writes the event's notes
  * durably, before the range advances.
  */
-export function createRejectionHandler({ inbox, metrics }: DeliveryContext) {
+export function createRejectionHandler({ inbox, metrics, rejections }: DeliveryContext) {
   return (event: StoredEvent, reason: string, { range }: Pick<RangeBatch, 'range'>): void => {
     metrics.rejected()
+    rejections.add({ topic: range.topic, kind: 'event', reason })
     inbox.addNotes(rejectionNotes(event, reason, range.store))
   }
 }

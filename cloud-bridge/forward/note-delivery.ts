@@ -12,7 +12,7 @@ const POLL_WITH_NOTES_EVERY_MS = 100
  * are few; every 100 ms while there are notes, and at once after a poke.
  */
 export async function deliverNotes(context: DeliveryContext, poke: Poke): Promise<void> {
-  const { config, source, inbox, metrics, flows, signal } = context
+  const { config, source, inbox, metrics, rejections, flows, signal } = context
   const flow = flows.add('notes')
   const { circuit, setWaiting: onUnavailable } = flow
   await using sink = context.openSink()
@@ -28,8 +28,12 @@ export async function deliverNotes(context: DeliveryContext, poke: Poke): Promis
   const forward = createNoteForwarder({
     topics: config.kafka.topics,
     ...{ partitionsOf, sink, signal, circuit, onUnavailable },
-    onRejected: ({ sequence, kind, run }, reason, { store, origin }) => {
+    onRejected: ({ sequence, kind, run }, reason, { store, origin, topic }) => {
       metrics.rejected()
+      rejections.add({ topic, kind: 'note', reason })
+      // A note about this note would be as large, so Kafka would reject notes without end. The
+      // number that Kafka lacks tells the ledger of the lost note.
+      if (kind === 'rejected note') return
       const noteRun = run === undefined ? {} : { noteRun: run }
       const content = { store, origin, sequence, kind, reason, ...noteRun }
       inbox.addNotes([{ kind: 'rejected note', content }])

@@ -32,7 +32,7 @@ export type NoteForwarderOptions = DeliveryOptions & {
   /** Null when `signal` aborts before Kafka answers. */
   partitionsOf(topic: string): Promise<number | null>
   /** Called when Kafka rejects a note for good; delivery continues with the next note. */
-  onRejected(note: Note, reason: string, from: Origin): void
+  onRejected(note: Note, reason: string, from: Origin & { topic: string }): void
   /**
    * Called for numbers that have no note; must write a note about these numbers durably before it
    * returns.
@@ -70,7 +70,7 @@ export function createNoteForwarder(options: NoteForwarderOptions) {
     const fates = await deliver({ topic, records })
     if (!fates) return false
     for (const [index, reason] of fates.entries()) {
-      if (reason !== null) options.onRejected(notes[index]!, reason, facts)
+      if (reason !== null) options.onRejected(notes[index]!, reason, { ...facts, topic })
     }
     let next = from.next()
     for (const { sequence } of notes) {

@@ -168,6 +168,9 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     await vi.waitFor(() => expect(running.source.backlog()?.events).toBe(0), soon)
     expect(await sequences()).toEqual([1, 2, 4, 5])
     expect(running.totals.delivered).toBe(4)
+    expect(running.rejections.alarms()).toEqual([
+      expect.stringMatching(/^Kafka rejected 1 event for topic .*: MESSAGE_TOO_LARGE\. Each bec/),
+    ])
     await vi.waitFor(() => expect(running.totals.notes).toBe(4), soon)
     const rejected = (await notes(topics.ledger)).find(({ kind }) => kind === 'rejected')
     expect(rejected).toMatchObject({

@@ -154,3 +154,32 @@ describe('a backlog', () => {
     await bridge.stop()
   })
 })
+
+describe('an alarm and a line in the log', () => {
+  const rejectIn =
+    (...rejecting: string[]): typeof accept =>
+    async ({ topic, records }) =>
+      records.map(() => (rejecting.includes(topic) ? 'MESSAGE_TOO_LARGE' : null))
+
+  it('name the events that Kafka rejects', async () => {
+    using at = startPlace(2)
+    const bridge = startMemoryBridge({ dir: at.dir, send: rejectIn('r') })
+    const alarm = expect.stringMatching(/^Kafka rejected 6 events for topic r .*MESSAGE_TOO_LARGE/)
+    await vi.waitFor(() => expect(bridge.rejections.alarms()).toEqual([alarm]), soon)
+    expect(bridge.warnings).toHaveLength(1)
+    await bridge.stop()
+  })
+
+  it('name the notes that Kafka rejects, and no note follows without end', async () => {
+    using at = startPlace(1)
+    const bridge = startMemoryBridge({ dir: at.dir, send: rejectIn('l') })
+    const alarm = expect.stringMatching(/^Kafka rejected \d+ notes for topic l .*MESSAGE_TOO_LARGE/)
+    await vi.waitFor(() => expect(bridge.rejections.alarms()).toEqual([alarm]), soon)
+    expect(bridge.warnings).toHaveLength(1)
+    await sleep(500)
+    const before = bridge.rejections.alarms()
+    await sleep(500)
+    expect(bridge.rejections.alarms()).toEqual(before)
+    await bridge.stop()
+  })
+})

@@ -10,6 +10,7 @@ import {
 } from '../../../cloud-bridge/ports/event-sink.ts'
 import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
 import { createKafkaWatch } from '../../../cloud-bridge/watch/kafka-watch.ts'
+import { createRejections } from '../../../cloud-bridge/watch/rejections.ts'
 import { createHotZones } from '../../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
@@ -43,7 +44,10 @@ export function startMemoryBridge(options: {
     },
     [Symbol.asyncDispose]: async () => {},
   }
+  const warnings: string[] = []
+  const rejections = createRejections({ onWarning: text => warnings.push(text) })
   const running = runBridge({
+    rejections,
     ...{ source, inbox, flows, signal: ending.signal, framing: singleObjectFraming },
     config: {
       bridge: { ...defaults.bridge, pollMs: 100, ...options.limits },
@@ -67,7 +71,7 @@ export function startMemoryBridge(options: {
     onCheckNotAllowed() {},
   })
   return {
-    ...{ source, inbox, flows, running },
+    ...{ source, inbox, flows, running, rejections, warnings },
     async stop(): Promise<void> {
       ending.abort()
       source.wake()

@@ -11,6 +11,7 @@ import type { Framing } from '../../../cloud-bridge/ports/event-sink.ts'
 import { createReplayCommand } from '../../../cloud-bridge/replay/replay-command.ts'
 import { createFlows, waitReason } from '../../../cloud-bridge/retry/flow-status.ts'
 import { createKafkaWatch } from '../../../cloud-bridge/watch/kafka-watch.ts'
+import { createRejections } from '../../../cloud-bridge/watch/rejections.ts'
 import { createHotZones, type HotZonesOptions } from '../../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
@@ -61,7 +62,9 @@ export async function startBridge({
     pollMs: 100,
     ...limits,
   }
+  const rejections = createRejections({ onWarning() {} })
   const running = runBridge({
+    rejections,
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics, partitions } },
     source,
     ...{ inbox, metrics, hotZones, flows, signal: ending.signal },
@@ -89,7 +92,7 @@ export async function startBridge({
       changeWithinMs: 2000,
     }),
     mismatches,
-    kafkaWatch,
+    ...{ kafkaWatch, rejections },
     totals: metrics.totals,
     /** Topics whose settings the bridge may not read. */
     uncheckedTopics,
