@@ -134,7 +134,6 @@ async function run(config: Config): Promise<void> {
       await watchOutbox({ config, source, signal: ending.signal })
       return
     }
-    const watching = ledgerWatch.run(ending.signal)
     const running = runBridge({
       ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
       framing: createConfiguredFraming(config, inbox, ending.signal, line => log.warn(line)),
@@ -142,7 +141,7 @@ async function run(config: Config): Promise<void> {
       ...{ openSink: client.openSink, kafkaWatch, rejections, settingsOf },
       onCheckNotAllowed: topic => log.warn({ topic }, CHECK_NOT_ALLOWED),
     })
-    await Promise.all([running, watching])
+    await Promise.all([running, ledgerWatch.run(ending.signal)])
   } catch (error) {
     exitOnError(log, error)
   }

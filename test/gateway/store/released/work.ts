@@ -186,9 +186,11 @@ export function writeNotes(program: Program, dir: string, read: ReadNotes): Stor
   while (deliver(source));
   commitGroups(outbox, 4)
   const batch = source.readBatch(ONE_GROUP)!
-  program.createRejectionHandler({ inbox, metrics: { rejected() {} }, rejections: { add() {} } } as never)(
-    ...([batch.events[0]!, 'MESSAGE_TOO_LARGE', batch] as const),
-  )
+  program.createRejectionHandler({
+    inbox,
+    metrics: { rejected() {} },
+    rejections: { add() {} },
+  } as never)(...([batch.events[0]!, 'MESSAGE_TOO_LARGE', batch] as const))
   source.advance(batch)
   const last = outbox.lastSequence
   outbox.close()
