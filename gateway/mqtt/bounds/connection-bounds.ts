@@ -19,6 +19,8 @@ import { startReadingClock } from './reading-clock.ts'
 import { createUnfinishedPackets } from './unfinished-packets.ts'
 
 const STEP_MS = 1000
+/** The approximate memory of a search for retained messages until the last message is sent. */
+const SEARCH_BYTES = 4096
 /** Which part of `inFlightMaxBytes` unfinished packets may have. */
 const UNFINISHED_SHARE = 1 / 4
 
@@ -81,12 +83,19 @@ export function startConnectionBounds(options: ConnectionBoundsOptions) {
     backpressure,
     /** The connection of a client; undefined for a client that is not of this broker. */
     connectionOf: (client: Client) => byClient.get(client),
-    /** Stops reading from a client until the returned function is called. */
+    /**
+     * Stops reading from a client until the returned function is called. What the client waits for
+     * counts as in flight meanwhile.
+     */
     holdReads(client: Client): () => void {
       const connection = byClient.get(client)
       if (!connection) return () => {}
       backpressure.holdReads(connection)
-      return () => backpressure.releaseReads(connection)
+      const remove = backpressure.addInFlight(connection, SEARCH_BYTES)
+      return () => {
+        remove()
+        backpressure.releaseReads(connection)
+      }
     },
     /** Guards and bounds a new connection. To be called before any of its bytes is read. */
     add(client: Client, socket: Socket): void {

@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream'
 import type { Config } from '../../../config/config.ts'
-import type { Client, SessionPacket, Sessions } from '../aedes-internals.ts'
+import type { Client, Sessions } from '../aedes-internals.ts'
 import type { BoundReports } from '../bounds/bound-reports.ts'
 import { createQos2Sessions, type UnreleasedMessages } from '../qos2-sessions.ts'
 import { createRetainedMessages } from './retained-messages.ts'
+import { createRetainedStreams } from './retained-streams.ts'
 import { createSessionQueues } from './session-queues.ts'
 import { createSessionTable, type Subscription } from './session-table.ts'
 
@@ -45,6 +46,8 @@ export function createSessions(options: SessionsOptions) {
     })
   const { retainedMax, retainedMaxBytes, queuedMessagesMax, queuedMaxBytes, sessionsMax } = limits
   const retained = createRetainedMessages({ countMax: retainedMax, maxBytes: retainedMaxBytes })
+  const { holdReads } = options
+  const retainedStreams = createRetainedStreams({ find: retained.find, holdReads })
   const table = createSessionTable({
     ...{ limits, isConnected, hasQueue: client => queued.has(client) },
     onBound: (key, client, consequence) => report(key, consequence, client),
@@ -63,8 +66,6 @@ export function createSessions(options: SessionsOptions) {
   })
   const { queued, enqueue } = queues
   const resume = (client: string) => queues.resume(client, table.subscriptionsOf(client))
-  /** The client whose SUBSCRIBE is being answered; aedes asks for retained messages next. */
-  let subscriber: Client | null = null
 
   const bounded: Partial<Sessions> = {
     async storeRetained(packet) {
@@ -73,11 +74,7 @@ export function createSessions(options: SessionsOptions) {
       const key = bound === 'countMax' ? 'retainedMax' : 'retainedMaxBytes'
       report(key, 'a message is stored as a reading and not retained', packet.clientId ?? null)
     },
-    createRetainedStreamCombi(filters) {
-      const release = subscriber ? options.holdReads(subscriber) : () => {}
-      subscriber = null
-      return streamOf(retained.find(filters).finally(release))
-    },
+    createRetainedStreamCombi: retainedStreams.open,
     // aedes calls this for each subscription of a SUBSCRIBE, each time with all of them.
     addSubscriptions: ({ id }) => matching.addSubscriptions({ id }, table.takeAdded(id!)),
     async removeSubscriptions({ id }, topics) {
@@ -113,10 +110,7 @@ export function createSessions(options: SessionsOptions) {
     /** Whether a client may have a further subscription. */
     subscribe: (client: Client, subscription: Subscription) =>
       table.subscribe(client as Client & { clean: boolean }, subscription),
-    /** To be called when aedes reports SUBSCRIBE, before it asks for retained messages. */
-    onSubscribed(client: Client): void {
-      subscriber = client
-    },
+    onSubscribed: retainedStreams.onSubscribed,
     onUnsubscribed: (topics: string[], client: Client) => table.unsubscribe(client.id, topics),
     onConnected: (client: Client) => resume(client.id),
     onDisconnected: (client: Client) => table.leave(client.id),
@@ -131,13 +125,4 @@ function matchingOf(sessions: Sessions) {
     removeSubscriptions: removeSubscriptions.bind(sessions),
     cleanSubscriptions: cleanSubscriptions.bind(sessions),
   }
-}
-
-/** A stream of packets that are still to be found. */
-function streamOf(found: Promise<SessionPacket[]>): Readable {
-  return Readable.from(
-    (async function* () {
-      yield* await found
-    })(),
-  )
 }

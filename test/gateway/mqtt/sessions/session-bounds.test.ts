@@ -233,6 +233,25 @@ describe('a search for retained messages', () => {
   })
 })
 
+describe('SUBSCRIBE packets that wait for their retained messages', () => {
+  it('are answered one after the other, and later packets afterwards', async () => {
+    await using setup = await startTestBroker()
+    await using device = await connect(setup, 'device')
+    for (let n = 0; n < 600; n++) {
+      device.client.publish(`retained/${n}`, payloadOf(n), { qos: 0, retain: true })
+    }
+    await vi.waitFor(() => expect(setup.broker.memory().retainedMessages).toBe(600), PATIENCE)
+    using wire = await openDevice(setup.port, 'searching')
+    wire.send(...Array.from({ length: 3 }, () => subscribePacket('retained/#', 0)))
+    const replies: string[] = []
+    while (replies.length < 1803) replies.push(await wire.next())
+    expect(replies.slice(0, 3)).toEqual(['suback', 'suback', 'suback'])
+    expect(new Set(replies.slice(3))).toEqual(new Set(['publish']))
+    wire.send(pingPacket)
+    expect(await wire.next()).toBe('pingresp')
+  })
+})
+
 describe('a session that is cleaned', () => {
   it('leaves no subscription, no message and no packet id behind', async () => {
     await using setup = await startTestBroker()
