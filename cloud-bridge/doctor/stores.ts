@@ -80,7 +80,7 @@ function isWritable(path: string): boolean {
 function contentFinding(subject: string, kind: StoreKind, file: string, maxBytes: number): Finding {
   const store = checkStore(kind, file)
   if (store.state === 'none') return ok(subject, 'does not exist yet; created at the first start')
-  if (store.state === 'foreign') return fault(subject, store.fault, 'Name another path')
+  if (store.state === 'foreign') return fault(subject, store.fault, store.cure)
   if (store.state === 'damaged') {
     const writer = kind === 'outbox' ? 'gateway' : 'bridge'
     const cure = `Start the ${writer}: it salvages what can be read`

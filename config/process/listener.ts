@@ -5,6 +5,8 @@ const CURES: Record<string, string> = {
   EADDRINUSE:
     'another process listens there. See which one it is (ss -ltnp), or choose another port',
   EADDRNOTAVAIL: 'this machine does not have that address. Choose an address of this machine',
+  ENOTFOUND: 'this host name has no address. Write an IP address, such as 127.0.0.1',
+  EAI_AGAIN: 'this host name cannot be looked up now. Write an IP address, such as 127.0.0.1',
   EACCES: 'this user may not listen there. Choose a port above 1023',
 }
 

@@ -49,13 +49,30 @@ export async function runExport(options: ExportOptions): Promise<number> {
     const { code, message } = error as NodeJS.ErrnoException
     const isClosed = code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE'
     if (signal.aborted) warn('interrupted')
-    else if (!isClosed) warn(message)
+    else if (!isClosed) warn(out === undefined ? message : outText(out, code, message))
     return exitStatusOf('ERR_NEGATIVE')
   }
   const unreadable =
     tally.unreadable > 0 ? `, ${countText(tally.unreadable, 'group')} unreadable` : ''
   warn(`${countText(tally.events, 'event')} exported${unreadable}`)
   return exitStatusOf(tally.unreadable > 0 ? 'ERR_NEGATIVE' : 'DONE')
+}
+
+/** The cures for errors of the file system at --out. */
+const OUT_CURES: Record<string, string> = {
+  ENOENT: 'Create its directory, or name another file',
+  ENOTDIR: 'Name a file in a directory',
+  EACCES: 'Name a file in a directory that this user may write',
+  EPERM: 'Name a file in a directory that this user may write',
+  EROFS: 'Name a file on a disk that can be written',
+  ENOSPC: 'Free some space on that disk, or name a file on another disk',
+  EDQUOT: 'Free some space on that disk, or name a file on another disk',
+}
+
+/** Names the option, the file and the cure of an error while the export is written. */
+function outText(out: string, code: string | undefined, message: string): string {
+  const cure = OUT_CURES[code ?? '']
+  return cure === undefined ? message : `--out ${out}: ${message}. ${cure}`
 }
 
 type Tally = { events: number; unreadable: number }

@@ -9,6 +9,7 @@ import {
   type OutboxView,
   openOutboxView,
 } from '../store/read/outbox-view.ts'
+import { checkStore } from '../store/read/store-check.ts'
 import { eventLine, missingEventsLine, unreadableLine } from './event-text.ts'
 
 const CHECK_EVERY_MS = 1000
@@ -104,11 +105,19 @@ export function openOutboxOrFail(file: string): OutboxView {
 
 /** The error for a missing or unreadable outbox, with its cure. */
 export function noOutboxError(file: string): CannotStart {
-  const exists = statSync(file, { throwIfNoEntry: false }) !== undefined
-  const cure = exists
-    ? 'is no outbox that this user can read. Run as the user of the gateway, or name the right file'
-    : 'is not there. Give the --config of the gateway, or start the gateway: it makes the file'
-  return new CannotStart(`outbox.file = ${file}: ${cure}`)
+  return new CannotStart(`outbox.file = ${file}: ${noOutboxText(file)}`)
+}
+
+function noOutboxText(file: string): string {
+  const stats = statSync(file, { throwIfNoEntry: false })
+  if (!stats) {
+    return 'is not there. Give the --config of the gateway, or start the gateway: it makes the file'
+  }
+  if (stats.isDirectory()) return 'this path is a directory. Name the outbox of the gateway'
+  const store = checkStore('outbox', file)
+  if (store.state === 'foreign') return `${store.fault}. Name the outbox of the gateway`
+  const cure = 'Run as the user of the gateway, or name the right file'
+  return `is no outbox that this user can read. ${cure}`
 }
 
 function inodeOf(file: string): number | undefined {

@@ -115,7 +115,16 @@ export const inboxMigrations: Migration[] = [
 ]
 
 /** A file is not an outbox or inbox, or a newer program wrote it. The file must not be changed. */
-export class ForeignFileError extends Error {}
+export class ForeignFileError extends Error {
+  /** What the file is, without its name: `is of another kind`. */
+  readonly reason: string
+  readonly cure: string
+  constructor(file: string, reason: string, cure: string, options?: ErrorOptions) {
+    super(`${file} ${reason}`, options)
+    this.reason = reason
+    this.cure = cure
+  }
+}
 
 /**
  * Sets the pragmas of a writing connection (WAL, `synchronous=FULL`, incremental vacuum), which are
@@ -175,7 +184,9 @@ export function identifyDatabase(db: Database, applicationId: number, migrations
   if (owner !== applicationId) throw foreignFile(db)
   if (version > migrations.length) {
     throw new ForeignFileError(
-      `${db.name} has format ${version}, newer than this program's ${migrations.length}`,
+      db.name,
+      `has format ${version}, newer than this program's ${migrations.length}`,
+      'Run the newer program, or name another path',
     )
   }
   return { version, tables }
@@ -227,6 +238,5 @@ function tablesOf(db: Database): string {
 }
 
 function foreignFile({ name }: Database, cause?: unknown): ForeignFileError {
-  const message = `${name} is not a file of this kind; it stays untouched. Name another path`
-  return new ForeignFileError(message, { cause })
+  return new ForeignFileError(name, 'is of another kind', 'Name another path', { cause })
 }

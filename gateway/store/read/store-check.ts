@@ -21,7 +21,7 @@ export type StoreCheck =
   | { state: 'none' }
   | { state: 'sound'; usedBytes: number; gateway: string | null }
   | { state: 'damaged'; fault: string }
-  | { state: 'foreign'; fault: string }
+  | { state: 'foreign'; fault: string; cure: string }
   | { state: 'unreadable'; fault: string }
 
 const kinds = {
@@ -46,7 +46,9 @@ export function checkStore(kind: keyof typeof kinds, file: string): StoreCheck {
     return { state: 'sound', usedBytes: pages * number('page_size'), gateway: gatewayOf(kind, db) }
   } catch (error) {
     const { message } = error as Error
-    if (error instanceof ForeignFileError) return { state: 'foreign', fault: message }
+    if (error instanceof ForeignFileError) {
+      return { state: 'foreign', fault: `the file ${error.reason}`, cure: error.cure }
+    }
     return { state: isDamage(error) ? 'damaged' : 'unreadable', fault: message }
   } finally {
     db?.close()

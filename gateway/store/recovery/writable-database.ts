@@ -5,7 +5,7 @@ import { CannotStart } from '../../../config/process/lifetime.ts'
 import { bellFile } from '../file/bell.ts'
 import { createIdentityCheck, databaseFiles } from '../file/file-identity.ts'
 import { acquireLock } from '../file/lock.ts'
-import { prepareDatabase } from '../file/schema.ts'
+import { ForeignFileError, prepareDatabase } from '../file/schema.ts'
 import { findPathFault } from '../file/store-path.ts'
 import {
   type RecoveryReport,
@@ -79,6 +79,10 @@ export function openForWriting<T>(
     if (lock && !wasLocked) rmSync(lockFile, { force: true })
     lock?.close()
     if (error instanceof CannotStart) throw error
+    if (error instanceof ForeignFileError) {
+      const text = `the file ${error.reason}. ${error.cure}. The file was not changed`
+      throw new CannotStart(`${kind.key} = ${file}: ${text}`, { cause: error })
+    }
     const code = String((error as { code?: unknown }).code)
     const cure = CURES.find(([codes]) => codes.test(code))?.[1]
     const help = `${cure ? `${cure}. ` : ''}The file was not changed`

@@ -97,7 +97,7 @@ describe('this machine', () => {
     db.exec('CREATE TABLE theirs (a)')
     db.close()
     expect(await lines(stores(foreign))).toEqual([
-      expect.stringMatching(/^FAULT .*not a file of this/),
+      `FAULT  outbox.file ${foreign}: the file is of another kind. Name another path`,
     ])
     const file = join(dir, 'outbox.db')
     openOutbox({ file, gateway: 'gw' }).close()

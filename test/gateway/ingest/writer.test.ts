@@ -274,6 +274,8 @@ describe('a writer that cannot start', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     writeFileSync(file, 'no database, but longer than a header'.repeat(100))
-    await expect(startWriter(optionsAt(file))).rejects.toThrow(`${file} is not a file of this kind`)
+    await expect(startWriter(optionsAt(file))).rejects.toThrow(
+      `outbox.file = ${file}: the file is of another kind. Name another path. The file was not`,
+    )
   })
 })

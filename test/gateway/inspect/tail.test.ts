@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runTail } from '../../../gateway/inspect/tail.ts'
@@ -110,4 +111,19 @@ it('./sluice tail gives a cure where there is no outbox', async () => {
     2,
     expect.stringContaining(`outbox.file = ${workspace.outboxFile}: is not`),
   ])
+})
+
+it.each([
+  [
+    'a text file',
+    (file: string) => writeFileSync(file, 'no database '.repeat(500)),
+    'the file is of another kind',
+  ],
+  ['a directory', (file: string) => mkdirSync(file), 'this path is a directory'],
+])('./sluice tail names %s in the place of the outbox', async (_, make, reason) => {
+  using workspace = openWorkspace()
+  make(workspace.outboxFile)
+  const { code, stderr } = await workspace.run('tail')
+  const text = `outbox.file = ${workspace.outboxFile}: ${reason}. Name the outbox of the gateway`
+  expect([code, stderr]).toEqual([2, expect.stringContaining(text)])
 })

@@ -272,7 +272,9 @@ describe('a foreign file', () => {
       rmSync(file)
       disposable(new Database(file)).exec('CREATE TABLE x (y)').close()
     })
-    expect(() => openOutbox({ file: at.file, gateway: 'gw' })).toThrow('not a file of this kind')
+    expect(() => openOutbox({ file: at.file, gateway: 'gw' })).toThrow(
+      'the file is of another kind',
+    )
     expect(setAsideFilesOf(at.file)).toEqual([])
   })
 })
