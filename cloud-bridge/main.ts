@@ -183,7 +183,7 @@ function createLoggedLedgerWatch(
     onUnreadable: reason =>
       reason === null
         ? log.info({ topic }, 'the ledger topic is read for signs of another gateway')
-        : log.info({ topic, reason }, 'the ledger topic cannot be read: see docs/security.md'),
+        : log.info({ topic, reason }, 'the ledger topic cannot be read'),
     onWarning: text => log.warn(text),
   })
 }

@@ -62,10 +62,14 @@ export const safeName = text(
   'Use 1 to 64 of the characters A-Z, a-z, 0-9, ".", "_" and "-"',
 )
 
+/** Whether Kafka accepts the name of a topic. */
+export const isTopicName = (value: string) =>
+  /^[\w.-]{1,249}$/.test(value) && value !== '.' && value !== '..'
+export const TOPIC_NAME_CURE = 'Use 1 to 249 of the characters A-Z, a-z, 0-9, ".", "_" and "-"'
 export const kafkaTopic = text(
-  value => /^[\w.-]{1,249}$/.test(value) && value !== '.' && value !== '..',
+  isTopicName,
   'is not a topic name that Kafka accepts',
-  'Use 1 to 249 of the characters A-Z, a-z, 0-9, ".", "_" and "-"',
+  TOPIC_NAME_CURE,
 )
 
 /**

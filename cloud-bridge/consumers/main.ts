@@ -9,6 +9,7 @@ import {
   requireKafkaConfig,
   runCommand,
   timeArgument,
+  topicArgument,
   withConfig,
 } from '../../config/process/command-line.ts'
 import { keepHeapSmall } from '../../config/process/heap.ts'
@@ -50,7 +51,11 @@ withConfig(program, process.env)
     'rebuild the state from that time (ISO 8601) or "beginning" on, make it current, and end',
     timeArgument(Date.now(), { word: 'beginning', ms: 0 }),
   )
-  .option('--topic <name>', 'analytics only: read this topic, with a state and pages of its own')
+  .option(
+    '--topic <name>',
+    'analytics only: read this topic, with a state and pages of its own',
+    topicArgument,
+  )
   .action(async (name: string, options: Options) => {
     const config = requireKafkaConfig(options.config, process.env)
     process.umask(0o077)

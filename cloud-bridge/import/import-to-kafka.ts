@@ -5,7 +5,7 @@ import { CannotStart } from '../../config/process/lifetime.ts'
 import { createDelivery } from '../forward/forwarder.ts'
 import { createConfiguredFraming } from '../framing/configured-framing.ts'
 import { type KafkaClient, NoSuchTopic } from '../kafka/client.ts'
-import { createKafkaClient } from '../kafka/configured-client.ts'
+import { createCommandClient } from '../kafka/configured-client.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 import { createCircuitBreaker } from '../retry/circuit-breaker.ts'
 import { type ImportCounts, type ImportOptions, importRecordings } from './import.ts'
@@ -44,7 +44,7 @@ export async function importToKafka(options: ImportToKafkaOptions): Promise<Impo
   if (Object.values(liveTopics).includes(topic)) {
     throw new CannotStart(`${topic} is a topic of live events: name another topic with --topic`)
   }
-  const kafka = await createKafkaClient(config.kafka)
+  const kafka = await createCommandClient(config.kafka, onMessage)
   const asCannotStart = (error: Error) => {
     if (error instanceof CannotStart) throw error
     const fault = `topic ${topic} cannot be used: ${error.message}`

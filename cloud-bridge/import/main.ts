@@ -5,6 +5,7 @@ import {
   requireConfig,
   requireKafkaConfig,
   runCommand,
+  topicArgument,
   withConfig,
 } from '../../config/process/command-line.ts'
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
@@ -28,7 +29,7 @@ const program = createProgram(
 )
 withConfig(program, env)
   .argument('<paths...>', 'CSV recordings, .parquet files, or archives')
-  .option('--topic <name>', 'the topic (default: consumers.importTopic)')
+  .option('--topic <name>', 'the topic (default: consumers.importTopic)', topicArgument)
   .option('--dry-run', 'read everything, report faults and counts, and send nothing')
   .option('--skip-faulty', 'leave out rows with faults; otherwise one fault stops the import')
   .option('--site <name>', 'site of the recorded devices', 'recording')

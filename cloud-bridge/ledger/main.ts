@@ -65,7 +65,7 @@ Exit codes:
 
 withConfig(program.command('retire <name>'), env)
   .description('Declares that nothing more comes from a store, or from all stores of a gateway.')
-  .requiredOption('--reason <text>', 'why, for the report')
+  .requiredOption('--reason <text>', 'why, for the report', notBlank)
   .option('--dry-run', 'only say what the retirement would combine into one hole')
   .addHelpText(
     'after',
@@ -97,4 +97,9 @@ await runCommand(program, { unknownErrors: 'ERR_MISCONFIGURED', exits: true })
 function positive(text: string): number {
   if (!(Number(text) > 0)) throw new InvalidArgumentError('Write a number of seconds above 0.')
   return Number(text)
+}
+
+function notBlank(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('Write why the store is retired.')
+  return text
 }

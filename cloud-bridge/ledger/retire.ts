@@ -4,7 +4,7 @@ import { CannotStart } from '../../config/process/lifetime.ts'
 import { timeText } from '../../config/process/text-format.ts'
 import type { NoteContents } from '../../gateway/store/notes/note-kinds.ts'
 import type { KafkaClient } from '../kafka/client.ts'
-import { createKafkaClient } from '../kafka/configured-client.ts'
+import { createCommandClient } from '../kafka/configured-client.ts'
 import { sendWithRetries } from '../retry/bounded-send.ts'
 import { decodeNote } from './notes/notes.ts'
 import { describeRetired, type LedgerReport } from './report.ts'
@@ -39,7 +39,7 @@ type Chosen = { gateway: string; stores: StoreAssessment[] }
 export async function retireStores(options: RetireOptions): Promise<number> {
   const { config, name, dryRun = false, onResult, onProblem } = options
   requireBrokers(config)
-  const client = await createKafkaClient(config.kafka)
+  const client = await createCommandClient(config.kafka, onProblem)
   const reading = createLedgerReading(options, client.stream)
   await reading.readToEnd().catch(error => {
     throw new CannotStart(problemText(error, config))

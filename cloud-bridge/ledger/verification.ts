@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts'
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
 import { pause } from '../../config/process/pause.ts'
-import { createKafkaClient } from '../kafka/configured-client.ts'
+import { createCommandClient } from '../kafka/configured-client.ts'
 import { describeError } from '../kafka/errors.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 import { createEventReader } from '../registry/event-reader.ts'
@@ -50,7 +50,8 @@ type ProgressOptions = Pick<VerifyOptions, 'isTerminal' | 'onProblem'>
 export async function verifyLedger(options: VerifyOptions): Promise<number> {
   const { config, signal, watch = false, json = false, onReport, onProblem } = options
   requireBrokers(config)
-  const readReport = createReportReader(options, (await createKafkaClient(config.kafka)).stream)
+  const { stream } = await createCommandClient(config.kafka, onProblem)
+  const readReport = createReportReader(options, stream)
   const aborted = abortOf(signal)
   // The first exit code is for a signal that aborts before the first report.
   let [exitCode, lastText] = [exitStatusOf('ERR_INTERRUPTED'), '']
@@ -156,5 +157,7 @@ export function problemText(error: unknown, { kafka }: Config): string {
     return `${cluster} has no topic ${error.message}. ${cure}`
   }
   const cure = 'Start it, or correct kafka.brokers, kafka.tls and kafka.sasl'
-  return `${cluster} cannot be read: ${describeError(error, kafka.brokers)}. ${cure}`
+  const reason = describeError(error, kafka.brokers)
+  const end = /[.?!]$/.test(reason) ? '' : '.'
+  return `${cluster} cannot be read: ${reason}${end} ${cure}`
 }

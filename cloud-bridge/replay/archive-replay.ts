@@ -5,7 +5,7 @@ import { listPartitions } from '../consumers/archive/manifest/day-files.ts'
 import { replayArchive } from '../consumers/archive/replay.ts'
 import { createDelivery } from '../forward/forwarder.ts'
 import { createConfiguredFraming } from '../framing/configured-framing.ts'
-import { createKafkaClient } from '../kafka/configured-client.ts'
+import { createCommandClient } from '../kafka/configured-client.ts'
 import { partitionCount } from '../partitions/topic-check.ts'
 import { createCircuitBreaker } from '../retry/circuit-breaker.ts'
 
@@ -39,7 +39,7 @@ export async function replayFromArchive(options: ArchiveReplayOptions): Promise<
   if (config.kafka.brokers.length === 0) {
     throw new CannotStart('kafka.brokers is not configured: list brokers as host:port')
   }
-  const kafka = await createKafkaClient(config.kafka)
+  const kafka = await createCommandClient(config.kafka, options.onProblem)
   const partitions = await partitionCount(topic, kafka.topics.partitionsOf).catch(error => {
     throw new CannotStart(`topic ${topic} cannot be checked: ${error.message}`, {
       isTemporary: true,

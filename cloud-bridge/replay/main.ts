@@ -6,6 +6,7 @@ import {
   runCommand,
   timeArgument,
   toOption,
+  topicArgument,
   withConfig,
 } from '../../config/process/command-line.ts'
 import { sendCommand } from '../../config/process/command-request.ts'
@@ -45,7 +46,7 @@ withConfig(program, env)
   .addOption(toOption('received before this time', nowMs))
   .option('--zone <name>', 'only events of this zone')
   .option('--archive <dir>', 'send the events that the consumer `archive` stored there')
-  .option('--topic <name>', 'with --archive: send to this topic')
+  .option('--topic <name>', 'with --archive: send to this topic', topicArgument)
   .option('--json', 'print the answer as one JSON object')
   .action(async (options: Options) => {
     const config = requireKafkaConfig(options.config, env)

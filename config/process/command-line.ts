@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config.ts'
 import { withRunningKafka } from '../local-run.ts'
+import { isTopicName, TOPIC_NAME_CURE } from '../value-kinds.ts'
 import { type ExitCode, exitCodes, exitStatusOf } from './exit-codes.ts'
 import { CannotStart } from './lifetime.ts'
 import type { Log } from './log.ts'
@@ -127,6 +128,12 @@ export const portArgument =
     if (port >= lowest && port < 65_536) return port
     throw new InvalidArgumentError(`Write a port between ${lowest} and 65535.`)
   }
+
+/** Parses the value of an option as the name of a Kafka topic. */
+export function topicArgument(text: string): string {
+  if (isTopicName(text)) return text
+  throw new InvalidArgumentError(`It is not a topic name that Kafka accepts. ${TOPIC_NAME_CURE}.`)
+}
 
 function codeOf(error: unknown): ExitCode | undefined {
   const { ending } = error as { ending?: ExitCode }

@@ -8,7 +8,8 @@ import {
 import { CannotStart } from '../../../config/process/lifetime.ts'
 import { createTerminal, OutputClosed } from '../../../config/process/terminal.ts'
 import { NoSuchTopic } from '../../kafka/client.ts'
-import { createKafkaClient } from '../../kafka/configured-client.ts'
+import { createCommandClient } from '../../kafka/configured-client.ts'
+import { describeError } from '../../kafka/errors.ts'
 import { listDeadLetters, resolveDeadLetters, showDeadLetters } from './commands.ts'
 import { MissingTopic } from './dead-letter-topic.ts'
 import { createResolver } from './resolution.ts'
@@ -64,7 +65,7 @@ for (const action of ['retry', 'drop'] as const) {
 
 await runCommand(program, { exits: true })
 
-type Context = Awaited<ReturnType<typeof createKafkaClient>> & { kafka: Config['kafka'] }
+type Context = Awaited<ReturnType<typeof createCommandClient>> & { kafka: Config['kafka'] }
 
 /** Runs a command against the configured Kafka cluster. An error of Kafka counts as temporary. */
 async function run(file: string | undefined, work: (context: Context) => Promise<number>) {
@@ -74,13 +75,15 @@ async function run(file: string | undefined, work: (context: Context) => Promise
     throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
   }
   try {
-    process.exitCode = await work({ ...(await createKafkaClient(kafka)), kafka })
+    const client = await createCommandClient(kafka, terminal.warn)
+    process.exitCode = await work({ ...client, kafka })
   } catch (error) {
     if (error instanceof OutputClosed || error instanceof CannotStart) throw error
     if (error instanceof MissingTopic || error instanceof NoSuchTopic) {
       const cure = 'Create it, or set kafka.topics to the topics that the bridge writes'
       throw new CannotStart(`${cluster} has no topic ${kafka.topics.deadletters}. ${cure}`)
     }
-    throw new CannotStart(`${cluster}: ${(error as Error).message}`, { isTemporary: true })
+    const reason = describeError(error, kafka.brokers)
+    throw new CannotStart(`${cluster} cannot be read: ${reason}`, { isTemporary: true })
   }
 }

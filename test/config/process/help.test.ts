@@ -53,6 +53,37 @@ describe('the help of every command', () => {
     expect(await failure('rehearse', 'kil')).toMatch(/^2 [\s\S]*Allowed choices are .*kill/)
   }, 180_000)
 
+  it('is not needed for a topic that Kafka refuses, or a retirement without a reason', async () => {
+    const failure = (...args: string[]) =>
+      run(process.execPath, [launcher, ...args]).then(
+        () => '',
+        ({ code, stderr }) => `${code} ${stderr}`,
+      )
+    for (const command of [
+      'import file.csv',
+      'replay --from -1h --archive a',
+      'consume analytics',
+    ]) {
+      expect(await failure(...command.split(' '), '--topic', 'a b')).toMatch(
+        /^2 [\s\S]*A-Z, a-z, 0-9/,
+      )
+    }
+    expect(await failure('ledger', 'retire', 'hq', '--reason', ' ')).toMatch(/^2 [\s\S]*Write why/)
+  }, 180_000)
+
+  it('is not needed when no broker answers: commands name the cause and the cure', async () => {
+    const env = { ...process.env, SLUICE_KAFKA_BROKERS: '127.0.0.1:1' }
+    for (const words of ['deadletters list --cloud', 'ledger verify']) {
+      const failed = run(process.execPath, [launcher, ...words.split(' ')], { env })
+      const { stderr } = await failed.then(
+        () => ({ stderr: '' }),
+        error => error,
+      )
+      expect(stderr).toMatch(/Kafka at 127.0.0.1:1 cannot be read: .*connection refused: is the/)
+      expect(stderr).not.toContain('?.')
+    }
+  }, 180_000)
+
   it('has its version beside it', async () => {
     const { stdout } = await run(process.execPath, [launcher, '--version'])
     expect(stdout).toMatch(/^sluice \d+\.\d+\.\d+\n$/)
