@@ -6,7 +6,7 @@ import { openReadMark } from './delivery/read-mark.ts'
 import { isDiskFull } from './file/ballast.ts'
 import { withDamageMarking } from './file/damage-mark.ts'
 import { INBOX_APPLICATION_ID, inboxMigrations } from './file/schema.ts'
-import type { Note } from './notes/note-kinds.ts'
+import { type Note, type NoteWriter, UNKNOWN_WRITER } from './notes/note-kinds.ts'
 import { createNoteLog, createNoteReader, prepareNoteInsert } from './notes/note-log.ts'
 import type { StoreKind } from './recovery/recovery.ts'
 import { openSalvage } from './recovery/salvage.ts'
@@ -57,7 +57,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     schemaIds: createSchemaIds(db),
   }))
   const { notes, id, positions, schemaIds } = parts
-  let currentRun: () => number | null = () => null
+  let currentWriter: () => NoteWriter = () => UNKNOWN_WRITER
   const { advance: recordRead, close: closeReadMark } = openReadMark(file)
 
   return withDamageMarking(file, {
@@ -70,17 +70,17 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     /** Throws ReplacedFileError when a file of the inbox is no longer at its path. */
     checkFiles: createFilesCheck(file),
     /**
-     * Sets the function that returns the epoch of the outbox that the bridge reads; null while that
-     * is unknown. Later notes name this epoch as the run that wrote them.
+     * Sets the function that returns the gateway and the epoch of the outbox that the bridge reads.
+     * Later notes name both, because the gateway may be renamed before the notes are delivered.
      */
-    setRunReader(readRun: () => number | null): void {
-      currentRun = readRun
+    setWriterReader(readWriter: () => NoteWriter): void {
+      currentWriter = readWriter
     },
     /**
      * Writes notes durably. Call this before a position moves past the events that the notes name.
      */
     addNotes(added: Note[]): void {
-      notes.setWriter({ gateway: null, run: currentRun() })
+      notes.setWriter(currentWriter())
       notes.transact(() => {
         for (const note of added) notes.add(note, Date.now())
       })
@@ -93,7 +93,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     editRanges(makeEdit: (addNote: (note: Note) => number) => RangesEdit) {
       let edit: RangesEdit = {}
       let added: Range[] = []
-      notes.setWriter({ gateway: null, run: currentRun() })
+      notes.setWriter(currentWriter())
       notes.transact(() => {
         edit = makeEdit(note => notes.add(note, Date.now()))
         added = positions.edit(edit)

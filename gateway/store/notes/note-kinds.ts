@@ -80,8 +80,8 @@ export type NoteKind = keyof NoteContents
 
 /**
  * Who writes a note: the gateway's id, and the epoch of the run that writes. A note of the bridge
- * names the epoch of the outbox that the bridge reads, and no gateway. A field is null where it is
- * unknown.
+ * names the gateway and the epoch of the outbox that the bridge reads; notes that early versions of
+ * the bridge wrote name no gateway. A field is null where it is unknown.
  */
 export type NoteWriter = { gateway: string | null; run: number | null }
 

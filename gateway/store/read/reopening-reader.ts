@@ -1,6 +1,7 @@
 import { bellFile, readBell } from '../file/bell.ts'
 import { isDamage, markDamaged, readDamageReason } from '../file/damage-mark.ts'
 import { databaseFiles, identityOf } from '../file/file-identity.ts'
+import { type NoteWriter, UNKNOWN_WRITER } from '../notes/note-kinds.ts'
 import { hasBell } from '../recovery/wal-check.ts'
 import { type OutboxReader, openOutboxReader } from './outbox-reader.ts'
 
@@ -67,6 +68,11 @@ export function createReopeningReader(file: string) {
     },
     /** Returns the epoch of the outbox; while it cannot be read, the epoch that was read last. */
     readEpoch: () => readRun()?.epoch ?? null,
+    /** Returns the run that owns the outbox, and its gateway, in the form that notes name them. */
+    readWriter: (): NoteWriter => {
+      const owner = readRun()
+      return owner ? { gateway: owner.gateway, run: owner.epoch } : UNKNOWN_WRITER
+    },
     /**
      * The damage of the outbox, which is not read until the gateway has salvaged it; null when no
      * damage was found.

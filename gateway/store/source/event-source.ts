@@ -21,7 +21,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
   const bell = watchBell(bellFile(outboxFile))
   const outbox = createReopeningReader(outboxFile)
   const ranges = createActiveRanges(inbox)
-  inbox.setRunReader(outbox.readEpoch)
+  inbox.setWriterReader(outbox.readWriter)
 
   return {
     plan: createDeliveryPlan(ranges, outbox, inbox),

@@ -34,3 +34,24 @@ describe('the name of the gateway', () => {
     expect(stores.source.refresh()).toMatchObject({ gateway: 'renamed' })
   })
 })
+
+describe('a note of the bridge that waits while the gateway is renamed', () => {
+  it('keeps the name and the run of the time when the note was written', () => {
+    using stores = openStores()
+    const first = stores.openOutbox()
+    stores.source.refresh()
+    const content = { store: first.store.toString('hex'), behind: [] }
+    stores.inbox.addNotes([{ kind: 'contact', content }])
+    first.close()
+    stores.stop()
+    const renamed = openOutbox({ file: stores.outboxFile, gateway: 'renamed' })
+    stores.start()
+    stores.source.refresh()
+    stores.inbox.addNotes([{ kind: 'contact', content }])
+    renamed.close()
+    expect(stores.inbox.notesFrom(1)).toMatchObject([
+      { gateway: 'gw', run: first.epoch, content },
+      { gateway: 'renamed', run: renamed.epoch, content },
+    ])
+  })
+})
