@@ -36,9 +36,13 @@ export function findingJson({ status, subject, ...rest }: Finding) {
   return { level: LEVELS[status], what: subject, ...rest }
 }
 
-/** Splits `value: cure` at the first colon; without a colon the cure is `otherwise`. */
+/**
+ * Splits `value: cure` at the first colon; without a colon the cure is `otherwise`. The address of
+ * a broker and the colon after the address belong to the value.
+ */
 export function splitCure(text: string, otherwise: string): [value: string, cure: string] {
-  const colon = text.indexOf(': ')
+  const address = /^.*?\S:\d+: /.exec(text)?.[0] ?? ''
+  const colon = text.indexOf(': ', address.length)
   if (colon < 0) return [text, otherwise]
   const cure = text.slice(colon + 2)
   return [text.slice(0, colon), cure[0]!.toUpperCase() + cure.slice(1)]
