@@ -1,4 +1,4 @@
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { createObservedRuns } from '../../../cloud-bridge/watch/observed-runs.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
@@ -13,6 +13,7 @@ function startCard(gateway: string | null = 'gw') {
   const card = place.file('card')
   const file = `${card}/outbox.db`
   const image = place.file('image')
+  mkdirSync(card)
   return {
     ...{ file, [Symbol.dispose]: place[Symbol.dispose] },
     /** Runs the gateway once and stores some readings. */
