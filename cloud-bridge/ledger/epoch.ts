@@ -77,7 +77,7 @@ export function createEpochLedger(epoch: number) {
         known.start?.appendTimeMs ?? start.appendTimeMs,
       )
       known.start = { ...start, appendTimeMs }
-      times.addNote(appendTimeMs)
+      times.addNote(start.note, appendTimeMs)
     },
     add(position: EventPosition, zone: string, zoneSequence: number): AddResult {
       if (!seen.add(position.sequence, position)) return 'duplicate'
@@ -99,7 +99,7 @@ export function createEpochLedger(epoch: number) {
       known.store = store
       claims.add({ lastSequence, ...origin })
       zones.raiseHeads(heads)
-      if (run === epoch) times.addNote(origin.appendTimeMs)
+      if (run === epoch) times.addNote(origin.note, origin.appendTimeMs)
       else {
         addEnd(ends, { run, lastSequence, ...origin })
         trimIfComplete()

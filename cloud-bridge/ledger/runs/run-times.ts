@@ -1,26 +1,33 @@
 /** When Kafka stored the records of a run, in ms since 1970; null before the first. */
 export function createRunTimes() {
   let newestEventMs: number | null = null
-  let newestNoteMs: number | null = null
+  let newestNote: { note: number; appendTimeMs: number } | null = null
   let otherNoteMs: number | null = null
   return {
     /** The newest event. */
     get newestEventMs() {
       return newestEventMs
     },
-    /** The newest `epoch` or `heads` note that the run wrote. */
+    /** The `epoch` or `heads` note that the run wrote last. */
     get newestNoteMs() {
-      return newestNoteMs
+      return newestNote?.appendTimeMs ?? null
     },
     /** The newest event, or the newest note that the run wrote. */
     get heardMs() {
-      return newestOf(newestOf(newestEventMs, newestNoteMs), otherNoteMs)
+      return newestOf(newestOf(newestEventMs, this.newestNoteMs), otherNoteMs)
     },
     addEvent(appendTimeMs: number): void {
       newestEventMs = newestOf(newestEventMs, appendTimeMs)
     },
-    addNote(appendTimeMs: number): void {
-      newestNoteMs = newestOf(newestNoteMs, appendTimeMs)
+    /**
+     * Adds a note that the run wrote, by its number. An image that is put back sends old notes
+     * again, which do not show that the run goes on: the earliest time of a note counts.
+     */
+    addNote(note: number, appendTimeMs: number): void {
+      if (newestNote === null || note > newestNote.note) newestNote = { note, appendTimeMs }
+      else if (note === newestNote.note) {
+        newestNote.appendTimeMs = Math.min(newestNote.appendTimeMs, appendTimeMs)
+      }
     },
     /** Adds a note of any kind. */
     hear(appendTimeMs: number): void {

@@ -150,6 +150,19 @@ describe('a store that went back', () => {
     const withoutClaim = [notes[0]!, ...events, ...back]
     expect(kindsOf(withoutClaim, nowMs)).toEqual(['unproven', 'went back'])
   })
+
+  it('is named, too, when the image sends old notes again', () => {
+    const gateway = gatewayWith('aa')
+    const old = gateway.heartbeat()
+    for (const zone of 'aaaa') gateway.event(zone)
+    gateway.heartbeat()
+    const { notes, events, nowMs: startMs } = gateway
+    const previous = { epoch: 1, lastSequence: 2, zones: [['a', 2]] }
+    const nowMs = startMs + 5000
+    const back = [started(2, 3, startMs + 1, { previous }), beat(2, 2, nowMs)]
+    const again = { ...old, appendTimeMs: nowMs }
+    expect(kindsOf([...notes, ...events, ...back, again], nowMs)).toEqual(['unproven', 'went back'])
+  })
 })
 
 describe('numbers without a claim', () => {
