@@ -30,8 +30,12 @@ export const brokerFaults: Record<string, BrokerScript> = {
       .finally(() => {
         isUp = true
       })
-    // The broker still responds until it is down.
-    while (!isUp) await Promise.all([deliverAll(stages, 1), sleep(20)])
+    // The broker still responds until it is down. Each client goes on by itself: a client that
+    // waits for the others would send nothing while the broker is down.
+    const goOn = async (stage: Stage) => {
+      while (!isUp) await Promise.all([deliverAll([stage], 1), sleep(20)])
+    }
+    await Promise.all(stages.map(goOn))
     await restarted
     await deliverAll(stages, 1)
   },
