@@ -34,7 +34,11 @@ export type ConnectionBoundsOptions = {
   waitingMessages(): number
 }
 
-type WatchedConnection = MqttConnection & { packets: WatchedPackets }
+type WatchedConnection = MqttConnection & {
+  packets: WatchedPackets
+  /** For each search for retained messages, what takes back its bytes in flight. */
+  searches: Set<() => void>
+}
 
 export type ConnectionBounds = ReturnType<typeof startConnectionBounds>
 
@@ -92,8 +96,9 @@ export function startConnectionBounds(options: ConnectionBoundsOptions) {
       if (!connection) return () => {}
       backpressure.holdReads(connection)
       const remove = backpressure.addInFlight(connection, SEARCH_BYTES)
+      connection.searches.add(remove)
       return () => {
-        remove()
+        if (connection.searches.delete(remove)) remove()
         backpressure.releaseReads(connection)
       }
     },
@@ -102,12 +107,15 @@ export function startConnectionBounds(options: ConnectionBoundsOptions) {
       guardPackets(client, limits, boundReports)
       const packets = deadlines.add(reason => socket.destroy(new Error(reason)))
       const keepAlive = () => refreshKeepalive(client)
-      const connection = { socket, inFlightBytes: 0, readHolds: 0, keepAlive, packets }
+      const searches = new Set<() => void>()
+      const connection = { socket, inFlightBytes: 0, readHolds: 0, keepAlive, packets, searches }
       byClient.set(client, connection)
       backpressure.addConnection(connection)
       watchPackets(client, connection, unfinished)
       countOpenPackets(client, connection, backpressure)
       socket.once('close', () => {
+        for (const remove of searches) remove()
+        searches.clear()
         packets.remove()
         unfinished.remove(connection)
       })

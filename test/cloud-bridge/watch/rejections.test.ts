@@ -36,7 +36,7 @@ it('the log gets the first rejection, and then at most one line a minute', () =>
   ])
 })
 
-it('an alarm ends an hour after the last rejection, and the count starts anew', () => {
+it('an alarm ends an hour after the last rejection, and the count begins at zero again', () => {
   const at = start()
   at.add(tooLarge)
   at.nowMs = 60 * MINUTE_MS - 1
